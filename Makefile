@@ -1,0 +1,39 @@
+# Each target makes .venv when it is missing. PYTHON chooses the interpreter it is made with.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-fast lint bench notebooks clean
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: .venv/ready  ## the real model, three ways to answer, and the bill
+	$(BIN)/laconic demo
+
+test: .venv/ready  ## all tests, those with real model servers included
+	$(BIN)/python -m pytest
+
+test-fast: .venv/ready  ## without model servers
+	$(BIN)/python -m pytest -m 'not integration'
+
+lint: .venv/ready  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@mkdir -p .lint && ln -sfn .. .lint/laconic
+	MYPYPATH=.lint $(BIN)/mypy --strict -p laconic.errors -p laconic.backends -p laconic.accounting -p laconic.orchestrator \
+		-p laconic.tools -p laconic.planners -p laconic.evals -p laconic.cli
+
+bench: .venv/ready  ## ratios against peers, measured in one run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/http.py
+	$(BIN)/python benchmarks/ledger.py
+
+notebooks: .venv/ready  ## run every notebook on its recorded calls
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf .venv .lint build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

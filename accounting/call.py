@@ -1,0 +1,54 @@
+"""One physical attempt at a model call, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..backends.usage import NOTHING, Usage
+
+Status = Literal["ok", "failed", "timeout", "aborted", "discarded", "replayed"]
+"""`ok`: answered. `failed`: the backend raised. `timeout`: no answer in time. `aborted`: cancelled on the way.
+`discarded`: answered, but the answer was not used. `replayed`: not sent at all, the answer was there already."""
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose tokens a call's tokens are."""
+
+    run: str
+    node: str = ""
+    """Path of the node in the run's graph, such as `answer/plan`, `answer/E2` or `each[3]`."""
+    item: str = ""
+    """Which item of a data set or `for_each`, if any."""
+    agent: str = ""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt. Tokens in `usage` were really spent; tokens in `avoided` were not, thanks to an earlier answer."""
+
+    run: str
+    node: str = ""
+    item: str = ""
+    agent: str = ""
+    model: str
+    """The role in the flow, such as `large`."""
+    served: str = ""
+    """The name of the model that answered, such as `qwen2.5-coder-1.5b-instruct`."""
+    backend: str = ""
+    purpose: str = "answer"
+    """What the call was for: answer, plan, act, solve, route, vote, judge, repair, compress, message, tool, ..."""
+    attempt: int = 1
+    """1 for the first attempt of a call, 2 for its first retry; 0 for an answer that was not sent for."""
+    status: Status = "ok"
+    usage: Usage = NOTHING
+    avoided: Usage | None = None
+    """What a replayed call would have used."""
+    seconds: float = 0.0
+    first_token_seconds: float | None = None
+    started: float = 0.0
+    """Unix time, seconds."""
+    finish_reason: str = ""
+    error: str = ""
+    request_hash: str = ""
+    """The key of the request in the store."""

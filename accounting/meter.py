@@ -1,0 +1,241 @@
+"""Meter: the one door to the models. Nothing else in Laconic calls `Backend.complete`.
+
+A call is answered from the store if it may be; waits if the same call is under way already; otherwise its prompt is
+counted, it takes a slot of the model's limiter, reserves its tokens from every enclosing budget, and is attempted.
+Every attempt, good or bad, appends one `Call` to the ledger, and the budget is settled to what was really used.
+
+Invariants: one attempt, one `Call`; a reservation is settled exactly once; an answer that was not sent for is entered
+with status `replayed`, no usage, and the tokens it avoided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from ..backends.backend import Backend
+from ..backends.request import Completion, OnDelta, Request
+from ..backends.usage import NOTHING, UNKNOWN, Usage
+from ..errors import BackendError, BackendTimeout, RateLimited
+from .budget import BudgetScope, Reservation
+from .call import Call, Owner, Status
+from .ledger import Ledger
+from .prices import Price
+from .store import Store, request_key
+
+LONGEST_WAIT = 60.0
+"""Seconds a retry waits at most, whatever the server's Retry-After says."""
+
+
+class MeteredModel:
+    """A model as the meter sees it: a backend, how many calls it takes at once, what a token of it costs."""
+
+    __slots__ = ("backend", "limiter", "price", "retries", "role")
+
+    def __init__(
+        self,
+        role: str,
+        backend: Backend,
+        *,
+        concurrency: int | None = None,
+        price: Price | None = None,
+        retries: int = 2,
+    ) -> None:
+        self.role = role
+        self.backend = backend
+        self.limiter = asyncio.Semaphore(concurrency) if concurrency else None
+        self.price = price
+        self.retries = retries
+
+
+class Meter:
+    """Sends calls and books them. `reuse` says whether answers that the store has already may be used again."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        store: Store | None = None,
+        reuse: bool = False,
+        on_call: Callable[[Call], None] | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.store = store
+        self.reuse = reuse
+        self._on_call = on_call
+        self._flying: dict[str, asyncio.Future[Completion | BackendError | None] | None] = {}
+
+    async def complete(
+        self,
+        model: MeteredModel,
+        request: Request,
+        *,
+        owner: Owner,
+        purpose: str = "answer",
+        scope: BudgetScope | None = None,
+        on_delta: OnDelta | None = None,
+    ) -> Completion:
+        """Answer `request`; raises BackendError when all attempts failed, BudgetExceeded when the call does not fit."""
+        key = request_key(request, owner)
+        if self.reuse and self.store is not None:
+            stored = self.store.get(key)
+            if stored is not None:
+                self._enter_replay(model, owner, purpose, key, stored)
+                return stored
+        flying = self._flying
+        while key in flying:
+            waiting = flying[key]
+            if waiting is None:
+                waiting = flying[key] = asyncio.get_running_loop().create_future()
+            outcome = await asyncio.shield(waiting)
+            if isinstance(outcome, Completion):
+                self._enter_replay(model, owner, purpose, key, outcome)
+                return outcome
+            if outcome is not None:
+                raise outcome
+        flying[key] = None
+        settled: Completion | BackendError | None = None
+        try:
+            settled = await self._attempts(model, request, owner, purpose, scope, on_delta, key)
+            return settled
+        except BackendError as error:
+            settled = error
+            raise
+        finally:
+            followers = flying.pop(key)
+            if followers is not None and not followers.done():
+                followers.set_result(settled)
+
+    async def _attempts(
+        self,
+        model: MeteredModel,
+        request: Request,
+        owner: Owner,
+        purpose: str,
+        scope: BudgetScope | None,
+        on_delta: OnDelta | None,
+        key: str,
+    ) -> Completion:
+        prompt_tokens = 0
+        if scope is not None and scope.counts_tokens:
+            prompt_tokens = (await model.backend.count(request)).tokens
+        attempt = 1
+        while True:
+            try:
+                if model.limiter is None:
+                    return await self._attempt(
+                        model, request, owner, purpose, scope, on_delta, key, attempt, prompt_tokens
+                    )
+                async with model.limiter:
+                    return await self._attempt(
+                        model, request, owner, purpose, scope, on_delta, key, attempt, prompt_tokens
+                    )
+            except BackendError as error:
+                if not error.retryable or attempt > model.retries:
+                    raise
+                await asyncio.sleep(_patience(error, attempt))
+            attempt += 1
+
+    async def _attempt(
+        self,
+        model: MeteredModel,
+        request: Request,
+        owner: Owner,
+        purpose: str,
+        scope: BudgetScope | None,
+        on_delta: OnDelta | None,
+        key: str,
+        attempt: int,
+        prompt_tokens: int,
+    ) -> Completion:
+        sent = request
+        reservation: Reservation | None = None
+        if scope is not None:
+            reservation = await scope.reserve(prompt=prompt_tokens, max_tokens=request.max_tokens, price=model.price)
+            if reservation.max_tokens != request.max_tokens:
+                sent = msgspec.structs.replace(request, max_tokens=reservation.max_tokens)
+        started = time.time()
+        clock = time.perf_counter()
+        usage: Usage = UNKNOWN
+        status: Status = "failed"
+        completion: Completion | None = None
+        problem = ""
+        try:
+            completion = await model.backend.complete(sent, on_delta)
+            usage, status = completion.usage, "ok"
+        except BackendError as error:
+            completion = error.partial
+            usage = completion.usage if completion is not None else NOTHING if error.spent_nothing else UNKNOWN
+            status = "timeout" if isinstance(error, BackendTimeout) else "failed"
+            problem = str(error)
+            raise
+        except asyncio.CancelledError as error:
+            completion = getattr(error, "partial", None)
+            usage = completion.usage if completion is not None else UNKNOWN
+            status = "aborted"
+            raise
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            if reservation is not None:
+                reservation.settle(usage)
+            call = Call(
+                run=owner.run,
+                node=owner.node,
+                item=owner.item,
+                agent=owner.agent,
+                model=model.role,
+                served=model.backend.model,
+                backend=model.backend.name,
+                purpose=purpose,
+                attempt=attempt,
+                status=status,
+                usage=usage,
+                seconds=time.perf_counter() - clock,
+                first_token_seconds=completion.first_token_seconds if completion is not None else None,
+                started=started,
+                finish_reason=completion.finish_reason if completion is not None else "",
+                error=problem,
+                request_hash=key,
+            )
+            self.ledger.append(call)
+            if self._on_call is not None:
+                self._on_call(call)
+        # An answer that a budget cut short is not the answer to the request as it was asked.
+        if self.store is not None and (sent is request or completion.finish_reason != "length"):
+            self.store.put(key, request, completion)
+        return completion
+
+    def _enter_replay(self, model: MeteredModel, owner: Owner, purpose: str, key: str, completion: Completion) -> None:
+        call = Call(
+            run=owner.run,
+            node=owner.node,
+            item=owner.item,
+            agent=owner.agent,
+            model=model.role,
+            served=model.backend.model,
+            backend=model.backend.name,
+            purpose=purpose,
+            attempt=0,
+            status="replayed",
+            usage=NOTHING,
+            avoided=completion.usage,
+            started=time.time(),
+            finish_reason=completion.finish_reason,
+            request_hash=key,
+        )
+        self.ledger.append(call)
+        if self._on_call is not None:
+            self._on_call(call)
+
+
+def _patience(error: BackendError, attempt: int) -> float:
+    """Seconds before the next attempt: what the server asked for, else doubling from half a second, with jitter."""
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        return min(error.retry_after, LONGEST_WAIT)
+    return min(0.5 * 2.0 ** (attempt - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)

@@ -1,0 +1,86 @@
+"""Exact prompt counts from the server that will run the prompt, with its own template and tokenizer.
+
+llama.cpp renders a chat with `/apply-template`, which takes the whole body of a chat call, so that tools and template
+arguments in `extra` count too, and tokenizes the result as it would before running it. vLLM does both in `/tokenize`.
+The result equals the `prompt_tokens` of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..errors import MalformedAnswer
+from .backend import ServerFacts
+from .request import Request
+from .wire import encode, fields
+
+_T = TypeVar("_T")
+
+Post = Callable[[str, bytes], Awaitable[bytes]]
+"""Sends a JSON body to a path below the server's root and returns the body of the answer; raises `BackendError`."""
+
+_VLLM_TEMPLATE_FIELDS = (
+    "add_generation_prompt",
+    "add_special_tokens",
+    "chat_template",
+    "chat_template_kwargs",
+    "continue_final_message",
+    "documents",
+    "mm_processor_kwargs",
+    "reasoning_effort",
+    "tools",
+)
+"""Fields of a vLLM call, given in `extra`, that change its prompt."""
+
+
+class _Rendered(msgspec.Struct):
+    prompt: str
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[Any]
+
+
+class _Counted(msgspec.Struct):
+    count: int
+
+
+async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> int:
+    """Prompt tokens of `request` on a server with `facts.tokenizes`."""
+    if request.prompt_token_ids is not None:
+        return len(request.prompt_token_ids)
+    if facts.server == "vllm":
+        body: dict[str, Any] = {"model": request.model}
+        body.update((name, request.extra[name]) for name in _VLLM_TEMPLATE_FIELDS if name in request.extra)
+        body.update({"messages": request.messages} if request.messages is not None else {"prompt": request.prompt})
+        return _read(_Counted, await post("/tokenize", encode(body))).count
+    text = request.prompt or ""
+    if request.messages is not None:
+        body = fields(request, server=facts.server)
+        text = _read(_Rendered, await post("/apply-template", encode(body))).prompt
+    return await _llama_tokens(request.model, text, post, special=True)
+
+
+async def count_text(model: str, text: str, facts: ServerFacts, post: Post) -> int:
+    """Tokens of generated `text`, which is no prompt: nothing is added to it and nothing in it is special."""
+    if not text:
+        return 0
+    if facts.server == "vllm":
+        body = {"model": model, "prompt": text, "add_special_tokens": False}
+        return _read(_Counted, await post("/tokenize", encode(body))).count
+    return await _llama_tokens(model, text, post, special=False)
+
+
+async def _llama_tokens(model: str, text: str, post: Post, *, special: bool) -> int:
+    body = {"model": model, "content": text, "add_special": special, "parse_special": special}
+    return len(_read(_Tokens, await post("/tokenize", encode(body))).tokens)
+
+
+def _read(kind: type[_T], data: bytes) -> _T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedAnswer(f"the server's answer about token counts is not what it should be ({error})") from error

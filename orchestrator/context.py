@@ -1,0 +1,183 @@
+"""Context: what a node has in its hands while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..accounting.budget import BudgetScope
+from ..accounting.call import Owner
+from ..backends.request import Completion, Delta, Message, OnDelta, Request
+from ..errors import LaconicError, NodeError, ToolError
+from .events import TokenDelta
+from .registry import nearest
+from .template import as_text, compile_template, render_tree
+from .tool import Tool
+
+if TYPE_CHECKING:
+    from .flow import Flow
+    from .node import Node
+    from .run import Run
+
+Prompt = str | Sequence[Mapping[str, Any] | Message]
+"""One user message as text, or the messages of a chat as mappings with `role` and `content`."""
+
+
+class Context:
+    """Passed to `Node.run` and `Tool.call`. Everything that asks a model goes through `complete`, hence the meter."""
+
+    __slots__ = ("attempt", "budget", "item", "notes", "path", "run", "values")
+
+    def __init__(
+        self, run: Run, path: str, values: Mapping[str, Any], item: str, budget: BudgetScope | None, attempt: int = 1
+    ) -> None:
+        self.run = run
+        self.path = path
+        """Where the node stands, such as `answer/E2` or `each[3]`."""
+        self.values = values
+        """Inputs and finished nodes that are visible here, by name."""
+        self.item = item
+        self.budget = budget
+        self.attempt = attempt
+        """1, or more if the node's `retry` runs it again."""
+        self.notes: list[str] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's name in the ledger."""
+        return self.run.id
+
+    @property
+    def flow(self) -> Flow:
+        """The flow this node belongs to."""
+        return self.run.flow
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The flow's tools by name."""
+        return self.run.flow.tools
+
+    def render(self, template: Any) -> Any:
+        """A template, or a tree of them, with the visible values filled in."""
+        if isinstance(template, str):
+            return compile_template(template).render(self.values)
+        return render_tree(template, self.values)
+
+    def text(self, template: str) -> str:
+        """A template as text, whatever its value is."""
+        return as_text(self.render(template))
+
+    def note(self, remark: str) -> None:
+        """Say something about how this node went; `Result.explain()` shows it."""
+        if self.notes is None:
+            self.notes = []
+        self.notes.append(remark)
+
+    async def complete(
+        self,
+        prompt: Prompt | None = None,
+        *,
+        model: str,
+        purpose: str = "answer",
+        max_tokens: int | None = None,
+        stop: Sequence[str] = (),
+        schema: dict[str, Any] | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        logprobs: int | None = None,
+        prompt_token_ids: Iterable[int] | None = None,
+        sample: int = 0,
+        extra: Mapping[str, Any] | None = None,
+        agent: str = "",
+        stream: bool | None = None,
+    ) -> Completion:
+        """Ask the model in the role `model`. What is not said here comes from the model's spec.
+
+        Raises BackendError, BudgetExceeded, and NodeError for a role that the flow does not have.
+        """
+        run = self.run
+        metered = run.models.get(model)
+        if metered is None:
+            raise NodeError(f"the flow has no model {model!r}{nearest(model, list(run.models))}", path=self.path)
+        spec = run.flow.models.get(model)
+        if spec is not None:
+            temperature = spec.temperature if temperature is None else temperature
+            max_tokens = spec.max_tokens if max_tokens is None else max_tokens
+            top_p = spec.top_p if top_p is None else top_p
+            seed = spec.seed if seed is None else seed
+            stream = spec.stream if stream is None else stream
+            if spec.extra:
+                extra = {**spec.extra, **(extra or {})}
+        request = Request(
+            model=metered.backend.model,
+            messages=_messages(prompt) if prompt is not None else None,
+            prompt_token_ids=tuple(prompt_token_ids) if prompt_token_ids is not None else None,
+            max_tokens=max_tokens,
+            temperature=temperature or 0.0,
+            top_p=top_p,
+            seed=seed,
+            stop=tuple(stop),
+            schema=schema,
+            logprobs=logprobs,
+            extra=dict(extra) if extra else {},
+            # A node that is run again must not be answered with what failed it.
+            sample=sample + (self.attempt - 1) * 1_000_000,
+        )
+        on_delta: OnDelta | None = None
+        if run.wants_tokens or stream:
+            on_delta = self._teller(model)
+        return await run.meter.complete(
+            metered,
+            request,
+            owner=Owner(run.id, self.path, self.item, agent),
+            purpose=purpose,
+            scope=self.budget,
+            on_delta=on_delta,
+        )
+
+    async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
+        """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""
+        tool = self.tools.get(name)
+        if tool is None:
+            raise ToolError(f"there is no tool {name!r}{nearest(name, list(self.tools))}")
+        arguments = tool.parse(text, args)
+        try:
+            return await tool.call(self, arguments)
+        except LaconicError:
+            raise
+        except Exception as error:  # a tool is other people's code: what it raises must not kill its siblings
+            raise ToolError(f"the tool {name} failed: {type(error).__name__}: {error}") from error
+
+    async def expand(self, nodes: Mapping[str, Node]) -> dict[str, Any]:
+        """Add `nodes` below this one to the running graph, and wait for them: name -> value.
+
+        Each starts the moment what it mentions is there. Raises the first failure after all have ended.
+        """
+        from .executor import Execution
+        from .graph import Graph
+
+        graph = Graph(nodes, frozenset(self.values))
+        execution = Execution(self.run, graph, self.values, prefix=f"{self.path}/", item=self.item, budget=self.budget)
+        await execution.execute()
+        if execution.error is not None:
+            raise execution.error
+        return execution.values.own
+
+    def _teller(self, model: str) -> OnDelta:
+        run = self.run
+
+        def tell(delta: Delta) -> None:
+            if run.on_event is not None:
+                run.on_event(TokenDelta(run.id, self.path, model, delta.text, self.item))
+
+        return tell
+
+
+def _messages(prompt: Prompt) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        return (Message("user", prompt),)
+    return tuple(
+        turn if isinstance(turn, Message) else Message(turn["role"], turn["content"], turn.get("name"))
+        for turn in prompt
+    )

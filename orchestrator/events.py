@@ -1,0 +1,51 @@
+"""What a run tells while it goes on. The command line and notebooks draw from these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ..accounting.call import Call
+
+
+class NodeStarted(msgspec.Struct, frozen=True):
+    """A node began."""
+
+    run: str
+    path: str
+    kind: str
+    item: str = ""
+
+
+class NodeFinished(msgspec.Struct, frozen=True):
+    """A node ended: ok, skipped, failed or cancelled."""
+
+    run: str
+    path: str
+    kind: str
+    status: str
+    seconds: float
+    error: str = ""
+    item: str = ""
+
+
+class CallCharged(msgspec.Struct, frozen=True):
+    """A call was entered in the ledger."""
+
+    call: Call
+
+
+class TokenDelta(msgspec.Struct, frozen=True):
+    """A piece of a streamed answer."""
+
+    run: str
+    path: str
+    model: str
+    text: str
+    item: str = ""
+
+
+Event = NodeStarted | NodeFinished | CallCharged | TokenDelta
+OnEvent = Callable[[Event], None]
+"""Called in the run's own event loop for each event, in order; it should return at once."""

@@ -1,0 +1,139 @@
+"""Node: one step of a flow, as its author writes it. A kind is a subclass that knows how to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..accounting.budget import Budget
+from .registry import Registry
+from .template import Template, TemplateMark, TemplateTree, tree_references
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+class RoleMark:
+    """Marks fields that name a role of the flow's `models`."""
+
+
+class ToolMark:
+    """Marks fields that name one of the flow's `tools`."""
+
+
+ModelRole = Annotated[str, RoleMark()]
+"""A field that names a role of the flow's `models`, such as `large`; checked when the flow is loaded."""
+
+ToolName = Annotated[str, ToolMark()]
+"""A field that names one of the flow's `tools`; checked when the flow is loaded."""
+
+
+class Retry(BaseModel):
+    """How often a failed node is run again, and how long it waits (seconds, doubling, with jitter)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attempts: int = Field(default=2, ge=2, le=100, description="How often the node may run in all.")
+    wait: float = Field(default=0.0, ge=0, description="Seconds before the first repetition; doubles with each.")
+    most: float = Field(default=60.0, ge=0, description="Longest wait, in seconds.")
+
+
+class Fallback(BaseModel):
+    """What a node's value becomes when it fails."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: TemplateTree = Field(description="A value or template, used as the node's value.")
+
+
+class Node(BaseModel):
+    """What every node may say, whatever its kind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: ClassVar[str] = ""
+
+    when: Template | None = Field(default=None, description="Run only if this is true; otherwise the value is null.")
+    for_each: TemplateTree = Field(
+        default=None,
+        description="Run once for each element of this list, as `item` (and `index`); the value is the list of values.",
+    )
+    concurrency: int = Field(default=256, ge=1, description="With for_each: how many elements are under way at once.")
+    budget: Budget | None = Field(default=None, description="A wall for all that this node spends.")
+    retry: Retry | None = Field(default=None, description="Run the node again when it fails.")
+    timeout: float | None = Field(default=None, gt=0, description="Seconds after which the node fails.")
+    on_error: Literal["fail", "skip"] | Fallback = Field(
+        default="fail",
+        description="fail: what depends on it is cancelled; skip: the value is null; {value: ...}: that value.",
+    )
+
+    async def run(self, ctx: Context) -> Any:
+        """Do the step and return its value."""
+        raise TypeError(f"the kind {type(self).__name__} does not say how it runs")  # a kind's author forgot `run`
+
+    def check(self, base: Path) -> None:
+        """Look whether the node can work, when its flow is loaded from the folder `base`. Raises FlowError."""
+
+    def references(self) -> frozenset[str]:
+        """Names of the inputs and nodes that must be there before this node starts."""
+        mentioned = frozenset[str]()
+        for name in self.marked(TemplateMark):
+            mentioned |= tree_references(getattr(self, name))
+        if isinstance(self.on_error, Fallback):
+            mentioned |= tree_references(self.on_error.value)
+        return mentioned - {"item", "index"} if self.for_each is not None else mentioned
+
+    @classmethod
+    def marked(cls, mark: type) -> tuple[str, ...]:
+        """Names of the fields whose annotation carries `mark`."""
+        key = (cls, mark)
+        if key not in _MARKED:
+            _MARKED[key] = tuple(name for name, field in cls.model_fields.items() if _carries(field, mark))
+        return _MARKED[key]
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but `run` decides what happens."""
+        return (
+            self.when is None
+            and self.for_each is None
+            and self.budget is None
+            and self.retry is None
+            and self.timeout is None
+            and self.on_error == "fail"
+        )
+
+
+_MARKED: dict[tuple[type, type], tuple[str, ...]] = {}
+
+
+def _carries(field: Any, mark: type) -> bool:
+    if any(isinstance(item, mark) for item in field.metadata):
+        return True
+    return _mentions(field.annotation, mark)
+
+
+def _mentions(annotation: Any, mark: type) -> bool:
+    """Whether `mark` is somewhere inside an annotation such as `list[ToolName] | None`."""
+    if any(isinstance(item, mark) for item in getattr(annotation, "__metadata__", ())):
+        return True
+    return any(_mentions(inner, mark) for inner in getattr(annotation, "__args__", ()))
+
+
+KINDS: Registry[Node] = Registry("kind of node", "laconic.kinds")
+
+NodeType = TypeVar("NodeType", bound=type[Node])
+
+
+def kind(name: str) -> Callable[[NodeType], NodeType]:
+    """Class decorator: make a Node subclass known to flows as `kind: name`."""
+
+    def register(cls: NodeType) -> NodeType:
+        cls.kind = name
+        KINDS.register(name, cls)
+        return cls
+
+    return register
