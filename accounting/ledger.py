@@ -83,9 +83,6 @@ class Ledger:
         """The calls of this process (or of the file loaded), in the order they ended. Not to be changed."""
         return self._calls
 
-    def __len__(self) -> int:
-        return len(self._calls)
-
     def select(self, **filters: str | Collection[str]) -> Ledger:
         """A ledger of some of the calls, in memory, with the same prices."""
         ledger = Ledger(prices=self.prices)

@@ -1,17 +1,21 @@
 """Finding out what a server is and can, by asking it.
 
-Three questions go out at once: `/v1/models` (every server), `/props` (llama.cpp) and `/version` (vLLM). A question that is
-refused or answered with something else only means that the server is not of that kind.
+Three questions go out at once: `/v1/models` (every server), `/props` (llama.cpp) and `/version` (vLLM). A question that
+is refused or answered with something else only means that the server is not of that kind.
 """
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import PurePath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from .backend import ServerFacts
+
+if TYPE_CHECKING:
+    from .connection import Connection
 
 _T = TypeVar("_T")
 
@@ -51,11 +55,28 @@ _props = msgspec.json.Decoder(_Props)
 _version = msgspec.json.Decoder(_Version)
 
 
+async def ask(connection: Connection, model: str) -> ServerFacts:
+    """Find out about the server that serves `model`.
+
+    Raises `BackendError` if nothing answers there, or if the server is not ready to say which models it has.
+    """
+    models, props, version = await asyncio.gather(
+        connection.probe(f"{connection.url}/models", decisive=True),
+        connection.probe(f"{connection.root}/props"),
+        connection.probe(f"{connection.root}/version"),
+        return_exceptions=True,  # so that none is left behind in the air
+    )
+    for answer in (models, props, version):
+        if isinstance(answer, BaseException):
+            raise answer
+    return read_facts(model, *(answer if isinstance(answer, bytes) else None for answer in (models, props, version)))
+
+
 def read_facts(model: str, models: bytes | None, props: bytes | None, version: bytes | None) -> ServerFacts:
     """The facts about the server that serves `model`, from its three answers; None where it gave none.
 
-    A server is known by who it says owns its models (`vllm`, `llamacpp`) or by llama.cpp's `/props`. Behind a proxy that
-    passes `/v1` alone it is still known, but neither counts prompts for us nor publishes counters.
+    A server is known by who it says owns its models (`vllm`, `llamacpp`) or by llama.cpp's `/props`. Behind a proxy
+    that passes `/v1` alone it is still known, but neither counts prompts for us nor publishes counters.
     """
     listed = _read(_models, models)
     entries = (listed.data if listed is not None else None) or []
@@ -95,8 +116,8 @@ def read_facts(model: str, models: bytes | None, props: bytes | None, version: b
 def serves(facts: ServerFacts, model: str) -> bool:
     """Whether the server has `model`, as far as its list can tell.
 
-    Only llama.cpp's list is held against a name: it answers any name with the one model it has, so that nobody else would
-    notice. Its model may also be called by the name of its file, with or without `.gguf`. Other servers refuse by
+    Only llama.cpp's list is held against a name: it answers any name with the one model it has, so that nobody else
+    would notice. Its model may also be called by the name of its file, with or without `.gguf`. Other servers refuse by
     themselves, and some accept names that they do not list.
     """
     if facts.server != "llama.cpp" or not facts.models:

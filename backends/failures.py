@@ -1,4 +1,4 @@
-"""What went wrong in a call over HTTP, as one of our errors: from a status and its body, or from a broken connection."""
+"""What went wrong in a call over HTTP, as one of our errors: from a status and a body, or from a broken connection."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def broken(error: Exception, url: str, seconds: float) -> BackendError:
     """The error for a connection that failed before a whole answer was there.
 
-    httpx-aiohttp reports several causes under one name (a lost connection is a `ConnectTimeout` to it), so that the cause
-    beneath is what counts. Only where no connection came about is it certain that nothing was computed.
+    httpx-aiohttp reports several causes under one name (a lost connection is a `ConnectTimeout` to it), so the cause
+    beneath it is what counts. Only where no connection came about is it certain that nothing was computed.
     """
     import aiohttp
     import httpx

@@ -1,7 +1,7 @@
 """A server's own token totals, read from its Prometheus text (`GET /metrics`).
 
-llama.cpp counts computed and cached prompt tokens apart; vLLM counts all prompt tokens and, of them, the cached ones. Both
-come out as `Counters`. The text format is that of Prometheus 0.0.4: `name{label="value",...} number [timestamp]`.
+llama.cpp counts computed and cached prompt tokens apart; vLLM counts all prompt tokens and, of them, the cached ones.
+Both come out as `Counters`. The text format is that of Prometheus 0.0.4: `name{label="value",...} number [timestamp]`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def samples(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, 
 def counters(text: str, model: str) -> Counters | None:
     """The totals in `text`, or None if it holds none for `model`.
 
-    vLLM's are those of the label `model_name`, summed over its engines; where no such label is `model` (a server may serve
-    one model under several names, and labels it with the first) and the server has a single one, that one is meant.
-    llama.cpp serves one model and labels nothing. A counter that an older server does not publish (the cached tokens) makes
-    the whole answer None, because the others mean something else without it.
+    vLLM's are those of the label `model_name`, summed over its engines; where no such label is `model` (a server may
+    serve one model under several names, and labels it with the first) and the server has a single one, that is meant.
+    llama.cpp serves one model and labels nothing. A counter that an older server does not publish (the cached tokens)
+    makes the whole answer None, because the others mean something else without it.
     """
     found: dict[str, dict[str, float]] = {}
     for name, labels, value in samples(text, LLAMA_CPP + VLLM):

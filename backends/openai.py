@@ -4,50 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import (
-    BackendError,
-    BackendTimeout,
-    BadRequest,
-    LaconicError,
-    MalformedAnswer,
-    ServerFailure,
-    StreamCut,
-    TokenizerUnavailable,
-    UnknownModel,
-)
+import msgspec
+
+from ..errors import BackendError, BackendTimeout, LaconicError, MalformedAnswer, StreamCut, TokenizerUnavailable
 from . import counting, failures, wire
 from .backend import Count, Counters, ServerFacts
-from .facts import read_facts, serves
+from .connection import Connection
+from .facts import ask, serves
 from .metrics import counters
 from .request import Completion, Delta, OnDelta, Request
 from .sse import DONE, EventReader
 from .streaming import Arrived, whole
-from .usage import Usage
+from .transport import connection_errors
+from .usage import UNKNOWN, Usage
 
 if TYPE_CHECKING:
     import httpx
 
     from .tokenizers import Tokenizer
 
-PROBE_LIMIT = 10.0
-"""Seconds within which a server has to say what it is."""
 AFTERMATH = 1.0
 """Seconds that counting a broken-off stream may take, so that a cancelled run ends soon."""
+DRAINING = 0.5
+"""Seconds that a server may take to end a stream after its end mark, before its connection is given up."""
 
 
 class OpenAIBackend:
     """Speaks the chat and completions protocols over HTTP, within one event loop.
 
-    `url` is that of the API and usually ends in `/v1`. `timeout` is the most seconds a call may take from first to last.
-    `estimate` allows `count` to answer with an upper bound where no exact count can be had; `tokenizer` counts where the
-    server does not. The key is sent to this server and shown nowhere.
+    `url` is that of the API and usually ends in `/v1`. `timeout` is the most seconds a call may take, first to last.
+    `estimate` allows `count` to answer with an upper bound where no exact count can be had; `tokenizer` counts where
+    the server does not. The key is sent to this server and shown nowhere.
 
-    Usage is the server's own. Where it gives none, and for a stream that broke off, what had arrived is counted: from the
-    running totals that vLLM and llama.cpp send with a stream, else from token ids, else from logprobs, else by tokenizing
-    the text, which can differ by a token or so from what was generated (an end token has no text). Such a usage has the
-    source `counted`. It leaves out what a server generated and did not get to send.
+    Usage is the server's own. Where it gives none, and for a stream that broke off, what had arrived is counted: from
+    the running totals that vLLM and llama.cpp send with a stream, else from token ids, else from logprobs, else by
+    tokenizing the text, which can differ by a token or so from what was generated (an end token has no text). Such a
+    usage has the source `counted`. It leaves out what a server generated and did not get to send.
     """
 
     def __init__(
@@ -62,30 +58,14 @@ class OpenAIBackend:
         tokenizer: Tokenizer | None = None,
         name: str = "openai",
     ) -> None:
-        import httpx
-
-        from .transport import fast_client
-
+        """Connects to nothing yet; raises `BadRequest` if `url` is none. `name` is the kind that flow files give."""
         self.name = name
         self.model = model
-        self.url = url.strip().rstrip("/")
         self.timeout = timeout
         self.estimate = estimate
         self.tokenizer = tokenizer
-        try:
-            address = httpx.URL(self.url)
-        except httpx.InvalidURL as error:
-            raise BadRequest(f"{url!r} is no url ({error}); write it as http://host:port/v1") from error
-        if address.scheme not in ("http", "https") or not address.host:
-            raise BadRequest(f"{url!r} is no http address; write it as http://host:port/v1")
-        self._root = self.url.removesuffix("/v1")
-        self._chat = httpx.URL(f"{self.url}/chat/completions")
-        self._completions = httpx.URL(f"{self.url}/completions")
-        self._headers = {"content-type": "application/json", "accept": "*/*", "accept-encoding": "identity"}
-        if key:
-            self._headers["authorization"] = f"Bearer {key.strip()}"
-        self._client = fast_client(secure=address.scheme == "https", transport=transport)
-        self._limits = {"timeout": self._client.timeout.as_dict()}
+        self._connection = Connection(url, key, transport)
+        self.url = self._connection.url
         self._facts: ServerFacts | None = None
         self._asking = asyncio.Lock()
         self._reports_cached = False
@@ -100,8 +80,7 @@ class OpenAIBackend:
         try:
             async with asyncio.timeout(self.timeout):
                 facts = self._facts or await self.facts()
-                if not serves(facts, request.model):
-                    raise failures.unknown_model(self.url, request.model, facts.models)
+                self._check_model(request, facts)
                 if on_delta is not None:
                     return await self._stream(request, facts, arrived, on_delta)
                 return await self._whole(request, facts, started)
@@ -123,17 +102,16 @@ class OpenAIBackend:
         if request.prompt_token_ids is not None:
             return Count(len(request.prompt_token_ids))
         facts = await self.facts()
-        if not serves(facts, request.model):
-            raise failures.unknown_model(self.url, request.model, facts.models)
+        self._check_model(request, facts)
         if facts.tokenizes:
-            return Count(await counting.count_prompt(request, facts, self._post))
+            return Count(await counting.count_prompt(request, facts, self._connection.post))
         try:
             if self.tokenizer is not None:
                 return self.tokenizer.count_request(request)
             raise TokenizerUnavailable(
-                f"{self.url} cannot count the prompt of a request for {self.model!r} (only llama.cpp and vLLM can). Give "
-                "the model's tokenizer, or allow estimates with `estimate: true` on the model: budgets then reserve an "
-                "upper bound."
+                f"{self.url} cannot count the prompt of a request for {self.model!r} (only llama.cpp and vLLM can). "
+                "Give the model's tokenizer, or allow estimates with `estimate: true` on the model: budgets then "
+                "reserve an upper bound."
             )
         except TokenizerUnavailable:
             if not self.estimate:
@@ -148,9 +126,8 @@ class OpenAIBackend:
             return self._facts
         async with self._asking:
             if self._facts is None:
-                paths = (f"{self.url}/models", f"{self._root}/props", f"{self._root}/version")
-                models, props, version = await asyncio.gather(*(self._probe(path) for path in paths))
-                self._facts = read_facts(self.model, models, props, version)
+                self._facts = await ask(self._connection, self.model)
+                self._connection.models = self._facts.models
             return self._facts
 
     async def counters(self) -> Counters | None:
@@ -158,55 +135,137 @@ class OpenAIBackend:
         facts = await self.facts()
         if not facts.metrics:
             return None
-        response = await self._send("GET", f"{self._root}/metrics")
+        response = await self._connection.send("GET", f"{self._connection.root}/metrics")
         return counters(response.text, self.model) if response.status_code == 200 else None
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._connection.aclose()
+
+    def _check_model(self, request: Request, facts: ServerFacts) -> None:
+        if not serves(facts, request.model):
+            raise failures.unknown_model(self.url, request.model, facts.models)
 
     async def _whole(self, request: Request, facts: ServerFacts, started: float) -> Completion:
-        url = self._chat if request.messages is not None else self._completions
-        response = await self._send("POST", url, wire.encode(wire.fields(request, server=facts.server)))
+        url = self._connection.chat if request.messages is not None else self._connection.completions
+        response = await self._connection.send("POST", url, wire.encode(wire.fields(request, server=facts.server)))
         if response.status_code != 200:
-            raise self._refused(response, request.model)
+            raise self._connection.refused(response, request.model)
         answer = wire.decode(response.content, self.url)
         if answer.error is not None:
-            raise self._failed(answer.error, request.model)
+            raise self._connection.failed(answer.error, request.model)
         if not answer.choices:
             raise MalformedAnswer(f"{self.url} answered without `choices`; it is no OpenAI-compatible completion.")
         usage = wire.usage_of(answer)
-        alternatives = request.logprobs or 0
-        if usage is not None:
-            return whole(answer, self._said(usage, facts), started=started, alternatives=alternatives)
-        completion = whole(answer, wire.usage_or_unknown(answer), started=started, alternatives=alternatives)
-        return await self._counted(request, completion)
+        said = self._said(usage, facts) if usage is not None else UNKNOWN
+        completion = whole(answer, said, started=started, alternatives=request.logprobs or 0)
+        return completion if usage is not None else await self._counted(request, completion)
 
     async def _stream(self, request: Request, facts: ServerFacts, arrived: Arrived, on_delta: OnDelta) -> Completion:
-        url = self._chat if request.messages is not None else self._completions
+        url = self._connection.chat if request.messages is not None else self._connection.completions
         body = wire.encode(wire.fields(request, server=facts.server, stream=True))
-        response = await self._send("POST", url, body, stream=True)
+        response = await self._connection.send("POST", url, body, stream=True)
         reader = EventReader()
         try:
             if response.status_code != 200:
                 await response.aread()
-                raise self._refused(response, request.model)
-            async for piece in response.aiter_raw():
+                raise self._connection.refused(response, request.model)
+            pieces = response.aiter_raw()
+            while (piece := await self._next(pieces, arrived)) is not None:
                 for event in reader.feed(piece):
                     if event == DONE:
+                        await _drain(pieces)
                         return await self._ended(request, facts, arrived)
                     chunk = wire.decode(event, self.url)
                     if chunk.error is not None:
-                        raise self._failed(chunk.error, request.model, began=arrived.began)
+                        raise self._connection.failed(chunk.error, request.model, began=arrived.began)
                     text = arrived.add(chunk)
                     if text:
                         on_delta(Delta(text))
-        except self._connection_errors() as error:
-            if not arrived.began:
-                raise failures.broken(error, self.url, time.monotonic() - arrived.started) from error
-            raise StreamCut(f"{self.url} broke the stream off before its end ({error!r}).") from error
         finally:
             await response.aclose()
         if not arrived.began:
             raise MalformedAnswer(f"{self.url} was asked for a stream and sent none.")
-        raise StreamCut(f"{self.url} ended the stream without its end mark ([DONE]).")
+        raise StreamCut(f"{self.url} ended the stream without its end mark ([DONE]); what had arrived is kept.")
+
+    async def _next(self, pieces: AsyncIterator[bytes], arrived: Arrived) -> bytes | None:
+        """The next bytes of a stream, or None at its end."""
+        try:
+            return await anext(pieces, None)
+        except connection_errors() as error:
+            if arrived.began:
+                raise StreamCut(f"{self.url} broke the stream off before its end ({error!r}).") from error
+            raise self._connection.broken(error, time.monotonic() - arrived.started) from error
+
+    async def _ended(self, request: Request, facts: ServerFacts, arrived: Arrived) -> Completion:
+        if not arrived.began:
+            raise MalformedAnswer(f"{self.url} sent a stream with nothing in it.")
+        if arrived.usage is not None:
+            return arrived.completion(self._said(arrived.usage, facts))
+        return await self._counted(request, arrived.completion(UNKNOWN))
+
+    async def _partial(self, request: Request, arrived: Arrived) -> Completion:
+        """What had arrived when a stream broke off. At once with running totals, else within `AFTERMATH`."""
+        if arrived.usage is not None and self._facts is not None:
+            usage = self._said(arrived.usage, self._facts)
+            return arrived.completion(msgspec.structs.replace(usage, source="counted"), finish="cut")
+        completion = arrived.completion(UNKNOWN, finish="cut")
+        try:
+            async with asyncio.timeout(AFTERMATH):
+                return await self._counted(request, completion)
+        except (TimeoutError, asyncio.CancelledError):
+            generated = _at_hand(completion)
+            if generated is None:
+                return completion
+            return msgspec.structs.replace(completion, usage=Usage(None, generated, source="counted"))
+
+    async def _counted(self, request: Request, completion: Completion) -> Completion:
+        """`completion` with a usage counted by us; what cannot be counted stays unknown."""
+        prompt, generated = None, _at_hand(completion)
+        with suppress(LaconicError):
+            prompt = await self.count(request)
+        if generated is None:
+            with suppress(LaconicError):
+                generated = await self._tokens(request.model, completion.reasoning + completion.text)
+        if prompt is None and generated is None:
+            return completion
+        if prompt is None:
+            return msgspec.structs.replace(completion, usage=Usage(None, generated, source="counted"))
+        return msgspec.structs.replace(completion, usage=Usage(prompt.tokens, generated, source=prompt.source))
+
+    async def _tokens(self, model: str, text: str) -> int | None:
+        facts = await self.facts()
+        if facts.tokenizes:
+            return await counting.count_text(model, text, facts, self._connection.post)
+        return len(self.tokenizer.encode(text)) if self.tokenizer is not None else None
+
+    def _said(self, usage: Usage, facts: ServerFacts) -> Usage:
+        """A server's usage, with what its kind leaves unsaid.
+
+        Local servers bill no cache writes; and a vLLM that once reported cached tokens says nothing of them only where
+        there were none.
+        """
+        if facts.server == "other":
+            return usage
+        if usage.cache_read is not None:
+            self._reports_cached = True
+        elif self._reports_cached and facts.server == "vllm":
+            usage = msgspec.structs.replace(usage, cache_read=0)
+        if usage.cache_write is None:
+            usage = msgspec.structs.replace(usage, cache_write=0)
+        return usage
+
+
+def _at_hand(completion: Completion) -> int | None:
+    """How many tokens were generated, as far as the completion itself tells."""
+    if completion.token_ids is not None:
+        return len(completion.token_ids)
+    return len(completion.logprobs) if completion.logprobs is not None else None
+
+
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read a stream that has given its end mark to its very end, so that its connection can be used again."""
+    with suppress(TimeoutError, *connection_errors()):
+        async with asyncio.timeout(DRAINING):
+            async for _ in pieces:
+                pass

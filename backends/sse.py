@@ -1,8 +1,8 @@
 """Server-sent events, as far as model servers use them: bytes in, the `data` of whole events out.
 
-Follows the event-stream format of the WHATWG HTML standard (section 9.2): lines end in LF, CR or CRLF, `data` lines of one
-event are joined by LF, lines that begin with a colon are comments (keep-alives), an event ends with an empty line, and an
-event that the end of the stream cuts short is dropped. Event names, ids and retry times mean nothing here.
+Follows the event-stream format of the WHATWG HTML standard (section 9.2): lines end in LF, CR or CRLF, `data` lines of
+one event are joined by LF, lines that begin with a colon are comments (keep-alives), an event ends with an empty line,
+and an event that the end of the stream cuts short is dropped. Event names, ids and retry times mean nothing here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class EventReader:
         for line in lines:
             if not self._started:
                 self._started = True
-                line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901 - a byte-order mark belongs to no line
+                line = line.removeprefix(b"\xef\xbb\xbf")
             if not line:
                 if self._data:
                     events.append(b"\n".join(self._data))

@@ -5,6 +5,7 @@ Against a server that answers at once, httpx over aiohttp makes about four times
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
@@ -16,14 +17,14 @@ MOST_CONNECTIONS = 512
 """Connections open at once; a request beyond them waits for one. Well above the calls anyone keeps in flight to one
 server, and below the 1,024 files a process may usually open."""
 KEEP_ALIVE = 4.0
-"""Seconds an idle connection is kept. llama.cpp and vLLM close theirs after 5: ours go first, so that no request is sent
-on a connection that the server is closing."""
+"""Seconds an idle connection is kept. llama.cpp and vLLM close theirs after 5: ours go first, so that no request is
+sent on a connection that the server is closing."""
 CONNECT_TIMEOUT = 15.0
 """Seconds to wait for a connection. For an answer the caller's own limit holds, not one of the transport."""
 
 
 def fast_transport(*, secure: bool) -> httpx.AsyncBaseTransport:
-    """httpx's transport over aiohttp, for one event loop. `secure`: whether it will meet https addresses at all."""
+    """The transport over aiohttp, for one event loop. `secure`: whether it will meet https addresses at all."""
     import aiohttp
     import httpx
     from httpx_aiohttp import AiohttpTransport
@@ -34,7 +35,7 @@ def fast_transport(*, secure: bool) -> httpx.AsyncBaseTransport:
         connector = aiohttp.TCPConnector(
             limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ssl=context if context is not None else True
         )
-        # Proxies come from the environment as everywhere else; looking for them costs time, so only where there are any.
+        # Proxies come from the environment, as everywhere; looking for them costs time, so only if there are any.
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=bool(getproxies())
         )
@@ -43,7 +44,7 @@ def fast_transport(*, secure: bool) -> httpx.AsyncBaseTransport:
 
 
 def fast_client(*, secure: bool, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """A client without cookies, redirects or limits on how long an answer may take, over `transport` or the fast one."""
+    """A client without cookies, redirects or a limit on how long an answer takes, over `transport` or the fast one."""
     import httpx
 
     return httpx.AsyncClient(
@@ -51,3 +52,12 @@ def fast_client(*, secure: bool, transport: httpx.AsyncBaseTransport | None = No
         timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
         trust_env=False,
     )
+
+
+@cache
+def connection_errors() -> tuple[type[Exception], ...]:
+    """What the client raises when a connection fails; httpx-aiohttp lets some of aiohttp's own errors through."""
+    import aiohttp
+    import httpx
+
+    return (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError)

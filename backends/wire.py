@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import MalformedAnswer
 from .request import FinishReason, Request, TokenLogprob
-from .usage import UNKNOWN, Usage
+from .usage import Usage
 
 
 class PromptDetails(msgspec.Struct):
@@ -75,7 +75,7 @@ class LogprobEntry(msgspec.Struct):
 
 
 class LogprobsObject(msgspec.Struct):
-    """Logprobs in either shape: `content` of the chat protocol (and of llama.cpp always), or the parallel lists of completions."""
+    """Logprobs in either shape: `content` (chat, and llama.cpp always), or the parallel lists of completions."""
 
     content: list[LogprobEntry] | None = None
     tokens: list[str] | None = None
@@ -133,7 +133,7 @@ _FINISH: dict[str | None, FinishReason] = {
 
 
 def fields(request: Request, *, server: str = "other", stream: bool = False) -> dict[str, Any]:
-    """The body for `request` as a dictionary. `server` is a `ServerFacts.server`; `extra` is merged in last, as it is."""
+    """The body for `request` as a dictionary. `server` is a `ServerFacts.server`; `extra` is merged in as it is."""
     body: dict[str, Any] = {"model": request.model}
     chat = request.messages is not None
     if chat:
@@ -208,11 +208,6 @@ def usage_of(answer: Answer) -> Usage | None:
         timings = answer.timings
         return Usage(timings.cache_n + timings.prompt_n, timings.predicted_n, timings.cache_n)
     return None
-
-
-def usage_or_unknown(answer: Answer) -> Usage:
-    """As `usage_of`, with `UNKNOWN` for nothing."""
-    return usage_of(answer) or UNKNOWN
 
 
 def finish_reason(text: str | None) -> FinishReason:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ..errors import FlowError
+from .inputs import InputSpec
 from .models import ModelSpec
 from .node import KINDS, Node
 from .registry import Registry, nearest
@@ -16,6 +17,19 @@ from .tool import TOOLS, Tool
 
 Path = tuple[str | int, ...]
 Built = TypeVar("Built", bound=BaseModel)
+
+
+def build_inputs(written: Mapping[str, Any]) -> dict[str, InputSpec]:
+    """The `inputs` section: name -> spec."""
+    built: dict[str, InputSpec] = {}
+    for name, spec in _mapping(written, "inputs").items():
+        try:
+            built[str(name)] = InputSpec.of(spec)
+        except ValidationError as error:
+            raise explained(error, InputSpec, f"the input {name!r}", ("inputs", name)) from None
+        except FlowError as error:
+            raise FlowError(error.plain, at=("inputs", name)) from error
+    return built
 
 
 def build_models(written: Mapping[str, Any]) -> dict[str, ModelSpec]:
@@ -50,10 +64,8 @@ def build_nodes(written: Mapping[str, Any]) -> dict[str, Node]:
 def _each(
     written: Any, section: str, done: type[Built], build: Callable[[str, dict[str, Any]], Built]
 ) -> dict[str, Built]:
-    if not isinstance(written, Mapping):
-        raise FlowError(f"{section} must be a mapping of names, not {type(written).__name__}", at=(section,))
     built: dict[str, Built] = {}
-    for name, fields in written.items():
+    for name, fields in _mapping(written, section).items():
         if isinstance(fields, done):
             built[str(name)] = fields
         elif isinstance(fields, Mapping):
@@ -61,6 +73,12 @@ def _each(
         else:
             raise FlowError(f"{name!r} must be a mapping, not {type(fields).__name__}", at=(section, name))
     return built
+
+
+def _mapping(written: Any, section: str) -> Mapping[Any, Any]:
+    if not isinstance(written, Mapping):
+        raise FlowError(f"{section} must be a mapping of names, not {type(written).__name__}", at=(section,))
+    return written
 
 
 def _of_kind(registry: Registry[Built], name: str, fields: dict[str, Any], at: Path) -> Built:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, 
 from ..accounting.budget import Budget, BudgetScope
 from ..backends.backend import Backend
 from ..errors import BudgetExceeded, FlowError
-from .build import build_models, build_nodes, build_tools, explained
+from .build import build_inputs, build_models, build_nodes, build_tools, explained
 from .events import OnEvent
 from .executor import Execution
 from .graph import Graph
@@ -52,7 +52,7 @@ class Flow(BaseModel):
         try:
             written = dict(written)
             base = written.pop("base", None)
-            written["inputs"] = {name: InputSpec.of(spec) for name, spec in (written.get("inputs") or {}).items()}
+            written["inputs"] = build_inputs(written.get("inputs") or {})
             written["models"] = build_models(written.get("models") or {})
             written["tools"] = build_tools(written.get("tools") or {})
             written["nodes"] = build_nodes(written.get("nodes") or {})

@@ -57,19 +57,21 @@ def _split(line: str) -> list[str]:
 
 
 def _call(first: str, following: list[str], tools: Collection[str]) -> Call | None:
-    """The call on this line; if its bracket stays open, on this line and those up to the next step or `Plan:`."""
+    """The call on this line; if a bracket stays open, on this line and those up to the next step or `Plan:`."""
     call = read_call(first, tools)
-    if call is None or call.closed:
+    if call is None or (call.closed and _balanced(call.argument)):
         return call
-    longer = first
+    block = [first]
     for line in following:
         if _STEP.fullmatch(line) or _PLAN.fullmatch(line) or _FENCE.match(line):
             break
-        longer += "\n" + line
-        whole = read_call(longer, tools)
-        if whole is not None and whole.closed:
-            return whole
-    return replace(call, closed=True)
+        block.append(line)
+    whole = read_call("\n".join(block), tools)
+    return whole if whole is not None and whole.closed and _balanced(whole.argument) else replace(call, closed=True)
+
+
+def _balanced(text: str) -> bool:
+    return text.count("[") == text.count("]") and text.count("(") == text.count(")")
 
 
 def read_json(text: str, tools: Collection[str]) -> list[WrittenStep]:

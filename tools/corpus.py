@@ -34,8 +34,9 @@ class Corpus(NamedTuple):
         """See whether there is anything to read. Raises FlowError that names the path and says what to do."""
         if not self.path.exists():
             raise FlowError(
-                f"there is no corpus at {self.path}; put a JSONL file with {self._wanted} in each line there, or a folder "
-                f"of {' and '.join(TEXT_SUFFIXES)} files, or correct `corpus` (relative paths start at the flow file's folder)"
+                f"there is no corpus at {self.path}; put a JSONL file with {self._wanted} in each line there, "
+                f"or a folder of {' and '.join(TEXT_SUFFIXES)} files, or correct `corpus` "
+                "(a relative path starts at the flow file's folder)"
             )
         if self.path.is_dir() and not self.files():
             raise FlowError(f"the corpus {self.path} is a folder without {' or '.join(TEXT_SUFFIXES)} files")
@@ -44,7 +45,7 @@ class Corpus(NamedTuple):
         """The files to read, in the order of their paths below the folder; hidden ones are left out."""
         if not self.path.is_dir():
             return [self.path]
-        below = [(file.relative_to(self.path), file) for file in self.path.rglob("*") if file.suffix in TEXT_SUFFIXES]
+        below = [(file.relative_to(self.path), file) for file in self.path.rglob("*") if _is_prose(file)]
         visible = [
             (name, file)
             for name, file in below
@@ -73,7 +74,7 @@ class Corpus(NamedTuple):
             except OSError as error:
                 raise InputError(f"the corpus file {file} cannot be read: {error.strerror}") from error
             lines = content.split(b"\n")
-            passages = _prose(file, lines) if file.suffix in TEXT_SUFFIXES else self._records(file, lines)
+            passages = _prose(file, lines) if _is_prose(file) else self._records(file, lines)
             found.update(dict.fromkeys(passage for passage in passages if passage.text))
         return list(found)
 
@@ -104,6 +105,10 @@ class Corpus(NamedTuple):
     @property
     def _wanted(self) -> str:
         return " and ".join(repr(name) for name in (self.title, self.text) if name is not None)
+
+
+def _is_prose(file: Path) -> bool:
+    return file.suffix.lower() in TEXT_SUFFIXES
 
 
 def one_line(text: str) -> str:

@@ -1,7 +1,7 @@
 """Index: BM25 over the passages of a corpus, built once per process and shared by every search over it.
 
-Ranking is BM25 as Lucene computes it (k1 = 1.5, b = 0.75), by the library bm25s (Lù 2024, arXiv 2407.03618). The words of
-a title count `TITLE_WEIGHT` times, because planners ask for things by their names.
+Ranking is BM25 as Lucene computes it (k1 = 1.5, b = 0.75), by the library bm25s (Lù 2024, arXiv 2407.03618). The words
+of a title count `TITLE_WEIGHT` times, because planners ask for things by their names.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 from .corpus import Corpus, Passage
 
 TITLE_WEIGHT = 3
-STOP_WORDS = frozenset(
-    "a an and are as at be been but by did do does for from had has have how if in into is it its many much no not of on or "
-    "s such that the their then there these they this to was were what when where which who whom whose why will with".split()
-)
+_UNTELLING = """
+a an and are as at be been but by did do does for from had has have how if in into is it its many much no not of on or s
+such that the their then there these they this to was were what when where which who whom whose why will with
+"""
+STOP_WORDS = frozenset(_UNTELLING.split())
 """Words that say nothing about what is looked for; left out of a query unless it has no others ("The Who")."""
 
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿]|[^\W_぀-ヿ㐀-䶿一-鿿]+")
@@ -60,7 +61,7 @@ class Index:
             self._scores.index((documents, known), create_empty_token=False, show_progress=False)
 
     def search(self, query: str, top: int) -> list[Passage]:
-        """The best passages, best first, ties in the order of the corpus; only those that share a word with the query."""
+        """The best passages that share a word with the query, best first, ties in the order of the corpus."""
         asked = dict.fromkeys(words(query))
         telling = [word for word in asked if word not in STOP_WORDS] or list(asked)
         ids = [self._ids[word] for word in telling if word in self._ids]
@@ -92,17 +93,24 @@ async def open_index(corpus: Corpus) -> Index:
     with _guard:
         known = _built.get(corpus)
         if known is None or known[0] != fingerprint or _failed(known[1]):
-            known = _built[corpus] = (fingerprint, _builder.submit(_build, corpus))
-    # One who gives up waiting must not take the index from the others.
-    return await asyncio.shield(asyncio.wrap_future(known[1]))
+            known = _built[corpus] = (fingerprint, Future())
+            # A running future cannot be cancelled: one who gives up waiting does not take the index from the others.
+            known[1].set_running_or_notify_cancel()
+            _builder.submit(_build, corpus, known[1])
+    return await asyncio.wrap_future(known[1])
 
 
-def _build(corpus: Corpus) -> Index:
-    return Index(corpus.read())
+def _build(corpus: Corpus, future: Future[Index]) -> None:
+    try:
+        index = Index(corpus.read())
+    except BaseException as error:  # whatever it was, those who wait for the index must hear of it
+        future.set_exception(error)
+    else:
+        future.set_result(index)
 
 
 def _failed(future: Future[Index]) -> bool:
-    return future.cancelled() or (future.done() and future.exception() is not None)
+    return future.done() and future.exception() is not None
 
 
 def _bm25s() -> Any:

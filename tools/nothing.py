@@ -19,8 +19,8 @@ NO_EVIDENCE = "No evidence found."
 class Nothing(Tool):
     """Always answers "No evidence found.", as in ReWOO's tool-failure experiment (Xu et al. 2023, arXiv 2305.18323).
 
-    Give it the name and the description of the tool it stands in for, or say `like: search` to take over the description
-    that kind has by default: the planner then sees the same list of tools, and all that changes is the answers.
+    Give it the name and the description of the tool it stands in for, or say `like: search` to take over the
+    description that kind has by default: the planner then sees the same list of tools, and only the answers change.
     """
 
     class Arguments(BaseModel):
@@ -38,6 +38,6 @@ class Nothing(Tool):
             self.description = str(TOOLS.find(self.like).model_fields["description"].default)
         return self
 
-    async def call(self, ctx: Context, args: Arguments) -> str:  # noqa: ARG002  a tool's signature
+    async def call(self, ctx: Context, args: Arguments) -> str:
         """Find nothing."""
         return NO_EVIDENCE

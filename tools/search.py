@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @tool("search")
 class Search(Tool):
-    """BM25 search over a JSONL file of `{"title": ..., "text": ...}` lines, a text file, or a folder of .txt and .md files.
+    """BM25 search over a JSONL file of `{"title": ..., "text": ...}` lines, a text file, or a folder of .txt and .md.
 
     Answers with one line per passage, `Title: text`, best first; "No evidence found." if no passage shares a word with
     the query. The title of a text file is its name without the suffix; files are searched in passages of about a
@@ -40,7 +40,9 @@ class Search(Tool):
     )
     corpus: Path = Field(description="A JSONL file, a text file, or a folder of .txt and .md files.")
     top: int = Field(default=3, ge=1, le=1000, description="Most passages to return.")
-    max_chars: int = Field(default=600, ge=20, description="Most characters of a passage's text; cut at a word, with '…'.")
+    max_chars: int = Field(
+        default=600, ge=20, description="Most characters of a passage's text; cut at a word, with '…'."
+    )
     title_field: str | None = Field(default="title", description="JSONL: the field with the title; null for none.")
     text_field: str = Field(default="text", description="JSONL: the field with the text.")
 
@@ -48,7 +50,7 @@ class Search(Tool):
         """See whether the corpus is there. Raises FlowError."""
         self._passages().check()
 
-    async def call(self, ctx: Context, args: Arguments) -> str:  # noqa: ARG002  a tool's signature
+    async def call(self, ctx: Context, args: Arguments) -> str:
         """The best passages. The first call over a corpus builds its index in a thread.
 
         Raises InputError naming the file and line that is not valid, FlowError if the corpus is gone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from laconic.errors import FlowError, InputError
@@ -38,9 +38,7 @@ def test_yaml_and_python_are_two_spellings_of_one_flow() -> None:
         budget={"tokens": 600},
         nodes={
             "draft": Prompt(model="large", prompt="{{ question }} ({{ tone }})", max_tokens=20),
-            "final": Prompt(
-                prompt="Shorten: {{ draft }}", when="{{ draft | length > 60 }}", retry={"attempts": 3}
-            ),
+            "final": Prompt(prompt="Shorten: {{ draft }}", when="{{ draft | length > 60 }}", retry={"attempts": 3}),
         },
         outputs={"answer": "{{ final or draft }}"},
     )
@@ -50,6 +48,7 @@ def test_yaml_and_python_are_two_spellings_of_one_flow() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example({"a_": "\x85"}, 1)
 @given(
     st.dictionaries(st.from_regex(r"[a-z]{1,6}_", fullmatch=True), st.text(max_size=40), min_size=1, max_size=5),
     st.integers(1, 10**6),
@@ -66,8 +65,18 @@ def test_any_flow_survives_a_round_trip(texts: dict[str, str], tokens: int) -> N
 @pytest.mark.parametrize(
     ("before", "after", "line", "said"),
     [
-        ("kind: prompt\n    model", "kind: promt\n    model", 8, "there is no kind of node 'promt'; did you mean 'prompt'?"),
-        ("{{ question }} (", "{{ qestion }} (", 7, "mentions 'qestion', which is neither a node nor an input; did you mean 'question'?"),
+        (
+            "kind: prompt\n    model",
+            "kind: promt\n    model",
+            8,
+            "there is no kind of node 'promt'; did you mean 'prompt'?",
+        ),
+        (
+            "{{ question }} (",
+            "{{ qestion }} (",
+            7,
+            "mentions 'qestion', which is neither a node nor an input; did you mean 'question'?",
+        ),
         ("max_tokens: 20", "max_token: 20", 11, "has no field 'max_token'; did you mean 'max_tokens'?"),
         ("max_tokens: 20", "max_tokens: many", 11, "max_tokens"),
         ("model: large", "model: lrge", 9, "the flow has no model 'lrge'; did you mean 'large'?"),
@@ -81,10 +90,10 @@ def test_any_flow_survives_a_round_trip(texts: dict[str, str], tokens: int) -> N
         ("  draft:\n", "  item:\n", 7, "'item' is a word of the template language"),
         ("{{ question }} (", "{{ final }} (", 7, "the nodes wait for each other in a circle: "),
         ("name: two", "name: two\nname: three", 2, "the key 'name' is written twice (first on line 1)"),
-        ("inputs: {", "inputs: {{", 2, ""),
-        ("name: two", "name: [", 2, "this is not YAML"),
+        ("inputs: {", "inputs: {{", 3, "this is not YAML"),
+        ("name: two", "name: [", 3, "this is not YAML"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_flow_is_told_where_and_what(before: str, after: str, line: int, said: str) -> None:
     assert before in YAML
     with pytest.raises(FlowError) as caught:

@@ -1,0 +1,237 @@
+"""Compare: several flows on the same items, one ledger, a row as soon as an item is done.
+
+A comparison that was stopped goes on where it was: what the file of rows holds for the same flow, models and item is not
+asked again. What a server left unanswered is no answer of a flow: such a row does not stand and is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..accounting.budget import BudgetScope
+from ..errors import BackendError, BackendUnreachable, FlowError, LaconicError
+from ..orchestrator import Flow, Result, Runtime, new_run_id
+from ..orchestrator.inputs import accept_inputs
+from ..orchestrator.template import tree_references
+from .data import Data, Item, gold_answers, lacks
+from .figures import FlowFigures, figures
+from .metrics import best_scores
+from .rows import Row, RowFile, by_flow, read_rows, tokens_of
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A flow under the name it has in a comparison, and the run its calls are booked to."""
+
+    name: str
+    flow: Flow
+    run: str = field(default_factory=new_run_id)
+
+    @property
+    def output(self) -> str:
+        """Which output is the answer: `answer`, or the only one. Raises FlowError if that is open."""
+        outputs = self.flow.outputs
+        if "answer" in outputs:
+            return "answer"
+        if len(outputs) == 1:
+            return next(iter(outputs))
+        there = f"it has {', '.join(outputs)}" if outputs else "it has none"
+        raise FlowError(f"the flow {self.name!r} must have an output `answer`, or only one, to be compared; {there}")
+
+    def inputs(self, item: Item) -> dict[str, Any]:
+        """The item's fields that the flow asks for."""
+        return {name: item.fields[name] for name in self.flow.inputs if name in item.fields}
+
+    def complaint(self, item: Item) -> str:
+        """Why the flow cannot be asked this item; empty if it can."""
+        why = lacks(item.fields, (name for name, spec in self.flow.inputs.items() if spec.required))
+        if why:
+            return why
+        try:
+            accept_inputs(self.flow.inputs, self.inputs(item))
+        except FlowError as error:
+            return str(error)
+        return ""
+
+    def key(self, item: Item) -> str:
+        """What determines the row: flow, models, folder, inputs and gold answers."""
+        parts = [self.flow.written(), str(self.flow.base.resolve()), self.inputs(item), gold_answers(item)]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+
+
+def contestants(flows: Mapping[str, Flow] | Sequence[tuple[str, Flow]]) -> list[Contestant]:
+    """The flows by their own names; by those given (usually their files') where two have the same.
+
+    Raises FlowError if names stay equal, or a flow has no answer to compare.
+    """
+    pairs = list(flows.items() if isinstance(flows, Mapping) else flows)
+    own = [flow.name for _, flow in pairs]
+    made = [Contestant(flow.name if own.count(flow.name) == 1 else given, flow) for given, flow in pairs]
+    names = [contestant.name for contestant in made]
+    for contestant in made:
+        if names.count(contestant.name) > 1:
+            raise FlowError(f"two flows are called {contestant.name!r}: give one another `name`, or its file another")
+        _ = contestant.output
+    return made
+
+
+@dataclass
+class Comparison:
+    """What came out. `rows` holds one row for each flow and item that was reached, in the order of flows and items."""
+
+    names: list[str]
+    items: int
+    rows: list[Row]
+    resumed: int = 0
+    """Rows that were there already."""
+    error: LaconicError | None = None
+    """Why it ended early: the server is gone."""
+
+    @property
+    def figures(self) -> list[FlowFigures]:
+        """The figures of each flow that has rows."""
+        there = by_flow(self.rows)
+        return figures({name: there[name] for name in self.names if name in there})
+
+
+async def compare(
+    entrants: Sequence[Contestant],
+    data: Data,
+    runtime: Runtime,
+    *,
+    results: str | Path | None = None,
+    at_once: int = 1,
+    item_by_item: bool = False,
+    scope: BudgetScope | None = None,
+    on_row: Callable[[Row, bool], None] | None = None,
+) -> Comparison:
+    """Run every flow on every item of `data`, `at_once` items at once.
+
+    `results`: the file of rows, which is read first and appended to. `item_by_item`: all flows answer an item before the
+    next one comes; otherwise flow by flow, which is kinder to a server's prefix cache. `on_row(row, fresh)` is told every
+    row, `fresh` being false for those that were there already. Items that a flow cannot be asked, or that have no gold
+    answer, move to `data.problems`. Raises InputError if none is left, and what opening a model raises.
+    """
+    data.require(lambda item: _unfit(entrants, item))
+    known = {(row.flow, row.id, row.key): row for row in (read_rows(results) if results is not None else ())}
+    done: dict[tuple[str, str], Row] = {}
+    tasks: list[tuple[Contestant, Item, str]] = []
+    for contestant, item in _order(entrants, data.items, item_by_item):
+        key = contestant.key(item)
+        row = known.get((contestant.name, item.id, key))
+        if row is not None and row.answered:
+            done[contestant.name, item.id] = row
+            if on_row is not None:
+                on_row(row, False)
+        else:
+            tasks.append((contestant, item, key))
+    comparison = Comparison([c.name for c in entrants], len(data.items), [], resumed=len(done))
+    file = RowFile(results)
+    try:
+        async for row, error in _answers(tasks, runtime, scope, at_once):
+            file.append(row)
+            done[row.flow, row.id] = row
+            if on_row is not None:
+                on_row(row, True)
+            if isinstance(error, BackendUnreachable):
+                comparison.error = error
+                break
+    finally:
+        file.close()
+        order = [(c.name, item.id) for c in entrants for item in data.items]
+        comparison.rows = [done[place] for place in order if place in done]
+    return comparison
+
+
+async def _answers(
+    tasks: Iterable[tuple[Contestant, Item, str]], runtime: Runtime, scope: BudgetScope | None, at_once: int
+) -> AsyncIterator[tuple[Row, LaconicError | None]]:
+    """Rows as they are finished, `at_once` on their way. Closing it cancels those that are."""
+    waiting = iter(tasks)
+    under_way: set[asyncio.Task[tuple[Row, LaconicError | None]]] = set()
+    try:
+        while True:
+            for contestant, item, key in waiting:
+                under_way.add(asyncio.create_task(answer(contestant, item, key, runtime, scope)))
+                if len(under_way) >= max(1, at_once):
+                    break
+            if not under_way:
+                return
+            finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
+                yield task.result()
+    finally:
+        for task in under_way:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def answer(
+    contestant: Contestant, item: Item, key: str, runtime: Runtime, scope: BudgetScope | None = None
+) -> tuple[Row, LaconicError | None]:
+    """One flow's row for one item, and the error that ended it, if one did."""
+    started = time.perf_counter()
+    result = await contestant.flow.run(
+        contestant.inputs(item), runtime=runtime, run_id=contestant.run, item=item.id, scope=scope
+    )
+    said = result.outputs.get(contestant.output)
+    text = "" if said is None else said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
+    golds = gold_answers(item)
+    em, f1 = best_scores(text, golds) if result.status == "ok" else (0.0, 0.0)
+    ledger = result.ledger
+    row = Row(
+        flow=contestant.name,
+        id=item.id,
+        key=key,
+        run=contestant.run,
+        answer=text,
+        gold=tuple(golds),
+        em=em,
+        f1=f1,
+        status="unserved" if unserved(result.error) else result.status,
+        published=ledger.view("published:rewoo").total.total,
+        seconds=time.perf_counter() - started,
+        steps=_steps(contestant.flow, contestant.output, result),
+        error="" if result.error is None else str(result.error),
+        finished=time.time(),
+        **tokens_of(ledger.total()),  # type: ignore[arg-type]  # the fields by name, each of its own type
+    )
+    return row, result.error
+
+
+def unserved(error: BaseException | None) -> bool:
+    """Whether an item failed because of the server: asking again may give an answer."""
+    while error is not None:
+        if isinstance(error, BackendError):
+            return error.retryable
+        error = error.__cause__
+    return False
+
+
+def _unfit(entrants: Sequence[Contestant], item: Item) -> str:
+    if not gold_answers(item):
+        return lacks(item.fields, ["answer"]) or "its answer is empty"
+    return next(filter(None, (contestant.complaint(item) for contestant in entrants)), "")
+
+
+def _order(
+    entrants: Sequence[Contestant], items: Sequence[Item], item_by_item: bool
+) -> list[tuple[Contestant, Item]]:
+    if item_by_item:
+        return [(contestant, item) for item in items for contestant in entrants]
+    return [(contestant, item) for contestant in entrants for item in items]
+
+
+def _steps(flow: Flow, output: str, result: Result) -> int:
+    """How many nodes the nodes behind the answer expanded into."""
+    roots = tuple(f"{name}/" for name in tree_references(flow.outputs[output]))
+    return sum(1 for record in result.nodes if record.path.startswith(roots) and record.status != "cancelled")

@@ -1,0 +1,144 @@
+"""Figures: what the rows of a comparison add up to, flow by flow and against the first flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from .rows import Row
+from .statistics import Interval, percentile_interval, resampled_means, wilson
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A figure with its 95 % interval."""
+
+    value: float
+    interval: Interval
+
+
+class Versus(msgspec.Struct, frozen=True, kw_only=True):
+    """A flow against another on the items both have, paired item by item: this one minus the other."""
+
+    other: str
+    n: int
+    f1: Measured
+    em: Measured
+    tokens: Measured
+    """Difference of tokens an item."""
+    ratio: Measured | None
+    """All tokens of this flow over all tokens of the other; None if the other spent none."""
+
+
+class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One flow's figures. A failed item counts as wrong, and its tokens count."""
+
+    flow: str
+    n: int
+    em: Measured
+    f1: Measured
+    prompt: int
+    cached: int
+    completion: int
+    total: int
+    tokens: Measured
+    """Tokens an item, mean."""
+    per_correct: float | None
+    """All tokens over the number of exact answers; None without any."""
+    per_f1: float | None
+    """All tokens over the sum of F1; None if that is 0."""
+    published: int
+    """All tokens as the view `published:rewoo` sums them."""
+    calls: int
+    steps: float
+    """Nodes that the answering node expanded into, mean."""
+    seconds: float
+    """Seconds an item, mean."""
+    avoided: int
+    failed: int
+    budget: int
+    unserved: int
+    unknown: tuple[str, ...] = ()
+    """Which of prompt, cached, completion are lower bounds."""
+    estimated: int = 0
+    versus: Versus | None = None
+
+    def at_least(self, field: str) -> bool:
+        """Whether a token figure is only a lower bound."""
+        if field in ("prompt", "cached", "completion"):
+            return field in self.unknown
+        return bool({"prompt", "completion"} & set(self.unknown))
+
+
+def figures(rows: Mapping[str, Sequence[Row]]) -> list[FlowFigures]:
+    """The figures of each flow, in the order given, each but the first against the first."""
+    names = list(rows)
+    return [_of(name, rows[name], None if i == 0 else (names[0], rows[names[0]])) for i, name in enumerate(names)]
+
+
+def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None) -> FlowFigures:
+    n = len(rows)
+    em, f1, total = [row.em for row in rows], [row.f1 for row in rows], [float(row.total) for row in rows]
+    drawn_f1, drawn_total = resampled_means([f1, total])
+    spent, right, worth = sum(row.total for row in rows), sum(em), sum(f1)
+    return FlowFigures(
+        flow=name,
+        n=n,
+        em=Measured(_mean(em), wilson(right, n)),
+        f1=_measured(f1, drawn_f1),
+        prompt=sum(row.prompt for row in rows),
+        cached=sum(row.cached for row in rows),
+        completion=sum(row.completion for row in rows),
+        total=spent,
+        tokens=_measured(total, drawn_total),
+        per_correct=spent / right if right else None,
+        per_f1=spent / worth if worth else None,
+        published=sum(row.published for row in rows),
+        calls=sum(row.calls for row in rows),
+        steps=_mean([row.steps for row in rows]),
+        seconds=_mean([row.seconds for row in rows]),
+        avoided=sum(row.avoided for row in rows),
+        failed=sum(row.status == "failed" for row in rows),
+        budget=sum(row.status == "budget" for row in rows),
+        unserved=sum(row.status == "unserved" for row in rows),
+        unknown=tuple(
+            field for field in ("prompt", "cached", "completion") if any(field in row.unknown for row in rows)
+        ),
+        estimated=sum(row.estimated for row in rows),
+        versus=None if first is None else _versus(first[0], first[1], rows),
+    )
+
+
+def _versus(name: str, others: Sequence[Row], rows: Sequence[Row]) -> Versus | None:
+    """This flow against the one called `name`; None if they have no item in common."""
+    of_id = {row.id: row for row in others}
+    pairs = [(row, of_id[row.id]) for row in rows if row.id in of_id]
+    if not pairs:
+        return None
+    f1 = [mine.f1 - theirs.f1 for mine, theirs in pairs]
+    em = [mine.em - theirs.em for mine, theirs in pairs]
+    ours, theirs_total = [float(mine.total) for mine, _ in pairs], [float(theirs.total) for _, theirs in pairs]
+    tokens = [a - b for a, b in zip(ours, theirs_total, strict=True)]
+    drawn = resampled_means([f1, em, tokens, ours, theirs_total])
+    ratio = None
+    if all(drawn[4]):
+        ratio = Measured(
+            sum(ours) / sum(theirs_total),
+            percentile_interval([a / b for a, b in zip(drawn[3], drawn[4], strict=True)]),
+        )
+    return Versus(
+        other=name,
+        n=len(pairs),
+        f1=_measured(f1, drawn[0]),
+        em=_measured(em, drawn[1]),
+        tokens=_measured(tokens, drawn[2]),
+        ratio=ratio,
+    )
+
+
+def _measured(values: Sequence[float], drawn: Sequence[float]) -> Measured:
+    return Measured(_mean(values), percentile_interval(drawn) if drawn else Interval(0.0, 0.0))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
