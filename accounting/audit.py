@@ -49,30 +49,68 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         return self.residual == Figures(0, 0, 0)
 
     def explain(self) -> list[str]:
-        """Lines for people: one a figure, and for what remains, where it can come from."""
-        names = ("prompt", "cached", "completion")
+        """Lines for people: one a figure, each residual followed by where it can come from."""
         lines = []
-        for name in names:
+        for name in ("prompt", "cached", "completion"):
             server, ledger, rest = (getattr(side, name) for side in (self.server, self.ledger, self.residual))
-            lines.append(f"{name}: server {server:,}, ledger {ledger:,}, residual {rest:+,}" if rest else
-                         f"{name}: {server:,} on both sides")  # fmt: skip
+            if rest:
+                lines.append(f"{name}: server {server:,}, ledger {ledger:,}, residual {rest:+,}")
+                lines.extend(f"  {cause}" for cause in self._causes(name, rest))
+            else:
+                lines.append(f"{name}: {server:,} in the server's counters and in the ledger")
         if self.closed:
-            return [*lines, "closed: the ledger equals the server's counters to the token"]
-        if min(self.server.prompt, self.server.cached, self.server.completion) < 0:
-            lines.append("the server's counters went back: it was restarted in between, so they prove nothing")
-        lines.extend(self._causes())
+            lines.append("closed: the ledger equals the server's counters to the token")
         return lines
 
-    def _causes(self) -> list[str]:
+    def _causes(self, name: str, rest: int) -> list[str]:
+        if getattr(self.server, name) < 0:
+            return ["the server's counter went back: the server was restarted in between, so this proves nothing"]
         causes = []
-        prompt, cached, completion = self.residual.prompt, self.residual.cached, self.residual.completion
+        unknown = self.total.unknown.get("cache_read" if name == "cached" else name, 0)
         if self.unsettled:
-            parts = ", ".join(f"{number:,} {status}" for status, number in sorted(self.unsettled.items()))
+            calls = ", ".join(f"{number:,} {status}" for status, number in sorted(self.unsettled.items()))
             causes.append(
-                f"{parts}: calls whose server did not say what they used (in {', '.join(self.nodes)}); "
-                "their tokens are in the server's counters, and in the ledger only as far as we could count them"
+                f"cut short: {calls} (in {', '.join(self.nodes)}); the server did not report what they used, and the "
+                "ledger holds of it only what could be counted here"
             )
-        answered = {
-            field: self.total.unknown.get(field, 0) for field in ("prompt", "completion") if self.total.unknown.get(field)
-        }
+        if rest > 0 and unknown:
+            causes.append(
+                f"unknown: of {unknown:,} calls the ledger does not know the {name} tokens, as no one reported them"
+            )
+        if self.total.counted or self.total.estimated:
+            causes.append(
+                f"not reported: the tokens of {self.total.counted:,} calls were counted here and of "
+                f"{self.total.estimated:,} estimated, which may differ from what the server counted"
+            )
+        if rest > 0:
+            causes.append("others: calls that did not go through this ledger (other clients, runs or warm-up requests)")
+        else:
+            causes.append("the ledger holds calls that this server did not answer, or its counters were read too early")
         return causes
+
+
+def reconcile(calls: Sequence[Call], before: Counters, after: Counters) -> Reconciliation:
+    """Hold `calls`, all those sent to one server between two readings of its counters, against the difference."""
+    moved = after.since(before)
+    total = Total.of(calls)
+    server = Figures(moved.prompt, moved.cached, moved.generated)
+    ledger = Figures(total.prompt, total.cache_read, total.completion)
+    unsettled = [call for call in calls if _unsettled(call)]
+    return Reconciliation(
+        server=server,
+        ledger=ledger,
+        residual=Figures(
+            server.prompt - ledger.prompt, server.cached - ledger.cached, server.completion - ledger.completion
+        ),
+        total=total,
+        unsettled=dict(Counter(call.status for call in unsettled)),
+        nodes=tuple(dict.fromkeys(call.node or "(no node)" for call in unsettled)),
+    )
+
+
+def _unsettled(call: Call) -> bool:
+    """Whether the call was cut short and not known to have used nothing."""
+    usage = call.usage
+    cut = call.status in UNSETTLED or call.finish_reason == "cut"
+    reported = usage.source == "server" and usage.prompt is not None and usage.completion is not None
+    return cut and not reported and (usage.prompt, usage.completion) != (0, 0)

@@ -103,7 +103,9 @@ class Store:
             rows = self.database.responses(run)
             lines = [_line.encode(_Raw(key, *(msgspec.Raw(part.encode()) for part in parts))) for key, *parts in rows]
         elif run is not None:
-            raise LedgerError("a store without a database does not know which run an answer belongs to; export them all")
+            raise LedgerError(
+                "a store without a database does not know which run an answer belongs to; export them all"
+            )
         else:
             lines = [_line.encode(Recorded(key, kept[1], kept[2])) for key, kept in self._kept.items()]
         with plainly(Path(path), "written", "recording"):

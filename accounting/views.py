@@ -58,7 +58,7 @@ def register_view(name: str, description: str) -> Callable[[Sum], Sum]:
     return keep
 
 
-def views() -> dict[str, str]:
+def view_names() -> dict[str, str]:
     """The names of all views with their descriptions."""
     return {name: description for name, (description, _) in sorted(_VIEWS.items())}
 
@@ -69,9 +69,7 @@ def view(name: str, calls: Sequence[Call], prices: Prices = None) -> View:
         raise LedgerError(f"there is no view {name!r}; there are {', '.join(sorted(_VIEWS))}")
     description, function = _VIEWS[name]
     total, leaves_out = function(calls, prices)
-    return View(
-        name=name, description=description, leaves_out=leaves_out, total=total, honest=Total.of(calls, prices)
-    )
+    return View(name=name, description=description, leaves_out=leaves_out, total=total, honest=Total.of(calls, prices))
 
 
 @register_view("honest", "Every token of every attempt: failed, aborted, discarded and tool-side calls too.")
@@ -96,7 +94,7 @@ def _rewoo(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ...
         elif call.purpose == "tool":
             tools.append(call)
         elif call.avoided is not None:
-            counted.append(msgspec.structs.replace(call, usage=call.avoided, avoided=None, status="ok"))
+            counted.append(Call(run=call.run, model=call.model, served=call.served, usage=call.avoided))
         else:
             counted.append(call)
     return Total.of(counted, prices), _left_out(

@@ -27,6 +27,7 @@ import msgspec
 from ..errors import TokenizerUnavailable
 from .backend import Count
 from .chat_template import ChatTemplate
+from .patience import within
 
 if TYPE_CHECKING:
     import tiktoken
@@ -228,8 +229,8 @@ class TiktokenTokenizer:
         return Count(tokens + more, "estimated" if more else "counted")
 
 
-_loading: dict[str, threading.Thread] = {}
-"""Encodings that were still being fetched when we gave up on them."""
+_given_up: set[str] = set()
+"""Encodings that did not come in time; their threads may still be at it."""
 
 
 def _encoding_of(model: str) -> tiktoken.Encoding:
@@ -243,28 +244,17 @@ def _encoding_of(model: str) -> tiktoken.Encoding:
         name = tiktoken.encoding_name_for_model(model)
     except KeyError:
         raise TokenizerUnavailable(f"tiktoken knows no encoding for the model {model!r}. {ways}") from None
-    found: list[tiktoken.Encoding] = []
-    failed: list[Exception] = []
-
-    def load() -> None:
-        try:
-            found.append(tiktoken.get_encoding(name))
-        except Exception as error:  # whatever its HTTP client, its cache folder or its hash check raises
-            failed.append(error)
-
-    # tiktoken fetches without a time limit. A thread that hangs is left to itself (it is a daemon) and asked no more.
-    thread = _loading.get(name)
-    if thread is None or not thread.is_alive():
-        thread = _loading[name] = threading.Thread(target=load, name=f"tiktoken-{name}", daemon=True)
-        thread.start()
-        thread.join(LOADING_LIMIT)
-    if found:
-        return found[0]
-    reason = f"{type(failed[0]).__name__}" if failed else f"no answer within {LOADING_LIMIT:g} s"
-    raise TokenizerUnavailable(
-        f"The encoding {name!r} of the model {model!r} is not on this machine and could not be fetched ({reason}). "
-        + ways
-    ) from (failed[0] if failed else None)
+    try:  # tiktoken itself fetches without a limit in time, and one that hangs makes all others wait
+        limit = 0.5 if name in _given_up else LOADING_LIMIT
+        return within(limit, lambda: tiktoken.get_encoding(name), name=f"tiktoken-{name}")
+    except Exception as error:  # whatever its HTTP client, its cache folder or its hash check raises
+        if isinstance(error, TimeoutError):
+            _given_up.add(name)
+        reason = str(error) if isinstance(error, TimeoutError) else type(error).__name__
+        raise TokenizerUnavailable(
+            f"The encoding {name!r} of the model {model!r} is not on this machine and could not be fetched ({reason}). "
+            + ways
+        ) from error
 
 
 def load_tokenizer(where: str | Path) -> Tokenizer:

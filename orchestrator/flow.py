@@ -107,10 +107,11 @@ class Flow(BaseModel):
                 raise FlowError(f"the flow has no {noun} {name!r}{nearest(name, list(known))}", at=at)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
         """Read a flow from a YAML file; relative paths in it are meant from its folder.
 
-        Raises FlowError with file and line.
+        `changes` replaces values before the flow is checked: `{"nodes.answer.max_steps": 4}`. Raises FlowError with
+        file and line.
         """
         path = Path(path)
         try:
@@ -122,14 +123,23 @@ class Flow(BaseModel):
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise FlowError(f"the flow file {str(path)!r} cannot be read: {error}") from error
-        return cls.parse(text, name=str(path), base=path.parent)
+        return cls.parse(text, name=str(path), base=path.parent, changes=changes)
 
     @classmethod
-    def parse(cls, text: str, *, name: str = "flow", base: str | Path | None = None) -> Self:
-        """Read a flow from YAML text. Raises FlowError with `name` and line."""
+    def parse(
+        cls,
+        text: str,
+        *,
+        name: str = "flow",
+        base: str | Path | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Read a flow from YAML text. `changes` are as in `load`. Raises FlowError with `name` and line."""
         source = read_yaml(text, name)
         if not isinstance(source.data, dict):
             raise FlowError("a flow is a mapping with the keys name, models, nodes, outputs, ...", where=f"{name}:1")
+        for key, value in (changes or {}).items():
+            source.change(key, value)
         try:
             return cls(**{str(key): value for key, value in source.data.items()}, base=base)
         except FlowError as error:

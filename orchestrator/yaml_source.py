@@ -29,6 +29,16 @@ class Source:
             at = at[:-1]
         return f"{self.name}:{self.lines.get(at, 1)}"
 
+    def change(self, key: str, value: Any) -> None:
+        """Replace the value at a dotted key such as `tools.search.top`. Raises FlowError if there is no such place."""
+        *above, last = key.split(".")
+        place = self.data
+        for depth, name in enumerate(above):
+            if not isinstance(place, dict) or not isinstance(place.get(name), dict):
+                raise FlowError(f"there is nothing at {'.'.join(above[: depth + 1])!r} to change", where=self.name)
+            place = place[name]
+        place[last] = value
+
 
 def read_yaml(text: str, name: str) -> Source:
     """Parse `text`. Raises FlowError with file and line."""

@@ -56,7 +56,7 @@ def canonical(name: str, tools: Collection[str]) -> str:
 def _end_of_argument(text: str) -> int | None:
     """Where the bracket closes that `text` opens with: the first one behind which the brackets balance.
 
-    So `f[a[0] b]` and `f[x ]y]` end at their last bracket, and `f[x] (see [1])` at its first. None if nothing closes it.
+    So `f[a[0] b]` and `f[x ]y]` end at their last bracket, `f[x] (see [1])` at its first. None if nothing closes it.
     """
     opening, closing = text[0], _CLOSING[text[0]]
     unmatched = 0  # closing brackets, from the right, that no opening one has met yet

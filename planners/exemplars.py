@@ -1,8 +1,8 @@
 """Worked examples: one source for every method that shows examples, so that comparing methods compares only methods.
 
 The same questions become a chain of thought (Wei et al. 2022, arXiv 2201.11903), a ReAct conversation (Yao et al. 2023,
-arXiv 2210.03629) and a ReWOO plan (Xu et al. 2023, arXiv 2305.18323). They were written for this project; their facts are
-common knowledge and their questions are in no data set.
+arXiv 2210.03629) and a ReWOO plan (Xu et al. 2023, arXiv 2305.18323). They were written for this project; their facts
+are common knowledge and their questions are in no data set.
 """
 
 from __future__ import annotations

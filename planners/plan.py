@@ -51,7 +51,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps in their order; each refers only to steps above it. No steps: the planner said that no tool is needed."""
+    """The steps in their order; each refers only to steps above it. No steps: the planner said that none is needed."""
 
     steps: tuple[PlanStep, ...]
 

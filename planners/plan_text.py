@@ -86,7 +86,9 @@ def read_json(text: str, tools: Collection[str]) -> list[WrittenStep]:
             argument = next(iter(argument.values()))
         if not isinstance(argument, str):
             argument = json.dumps(argument, ensure_ascii=False)
-        call = Call(canonical(tool.strip(), tools), argument.strip()) if isinstance(tool, str) and tool.strip() else None
+        call = (
+            Call(canonical(tool.strip(), tools), argument.strip()) if isinstance(tool, str) and tool.strip() else None
+        )
         name = "E" + ((digits[1] if digits else str(position)).lstrip("0") or "0")
         steps.append(WrittenStep(name, str(item.get("reason") or "").strip(), call, f"step {position}"))
     return steps

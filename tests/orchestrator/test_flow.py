@@ -149,3 +149,13 @@ def test_a_model_in_one_word(text: str, backend: str, model: str, url: str | Non
 def test_a_model_in_a_wrong_word_is_told_what_to_write(text: str) -> None:
     with pytest.raises(InputError, match="write "):
         ModelSpec.parse(text)
+
+
+def test_values_of_a_flow_file_can_be_changed_before_it_is_checked() -> None:
+    changed = Flow.parse(YAML, changes={"nodes.draft.max_tokens": 7, "models.large.temperature": 0.5})
+    assert changed.written()["nodes"]["draft"]["max_tokens"] == 7
+    assert changed.models["large"].temperature == 0.5
+    with pytest.raises(FlowError, match="there is nothing at 'nodes.drift' to change"):
+        Flow.parse(YAML, changes={"nodes.drift.max_tokens": 7})
+    with pytest.raises(FlowError, match="has no field 'max_token'"):
+        Flow.parse(YAML, changes={"nodes.draft.max_token": 7})

@@ -1,0 +1,165 @@
+"""A comparison as a table for the terminal, as text, as JSON and as a Markdown document. Every figure is computed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .compare import Comparison
+from .figures import FlowFigures, Measured
+from .provenance import Provenance
+from .statistics import RESAMPLES
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Line = tuple[str, list[str]]
+"""One figure: its name, and its value for each flow."""
+
+METHOD = f"""Intervals are 95 %: Wilson's for exact match, seeded percentile bootstrap ({RESAMPLES:,} draws) for everything else,
+paired item by item where two flows are compared. Exact match and F1 are those of SQuAD and HotpotQA, against the best of an
+item's gold answers. A failed item counts as wrong and its tokens count. Tokens are all tokens of all calls, plans, repairs,
+tool-side calls and failed attempts included; `prompt` includes `cached`. `≥` marks a lower bound: a server did not say."""
+
+
+def lines(figures: Sequence[FlowFigures]) -> list[Line]:
+    """The table, one figure a line."""
+
+    def each(cell: Callable[[FlowFigures], str]) -> list[str]:
+        return [cell(of_flow) for of_flow in figures]
+
+    def tokens(field: str) -> list[str]:
+        return each(lambda f: mark(f, field) + f"{getattr(f, field):,}")
+
+    found: list[Line] = [
+        ("questions", each(lambda f: f"{f.n:,}")),
+        ("exact match", each(lambda f: _percent(f.em))),
+        ("F1", each(lambda f: _percent(f.f1))),
+        ("tokens a question", each(lambda f: mark(f, "total") + _whole(f.tokens))),
+        ("tokens for one exact answer", each(lambda f: _ratio_of(f, f.per_correct))),
+        ("tokens for F1 of 1", each(lambda f: _ratio_of(f, f.per_f1))),
+        ("prompt tokens", tokens("prompt")),
+        ("  of them cached", tokens("cached")),
+        ("completion tokens", tokens("completion")),
+        ("all tokens", tokens("total")),
+        ("  as published:rewoo sums them", each(lambda f: f"{f.published:,}")),
+        ("calls", each(lambda f: f"{f.calls:,}")),
+        ("steps a question", each(lambda f: f"{f.steps:.1f}")),
+        ("seconds a question", each(lambda f: f"{f.seconds:.1f}")),
+    ]
+    for name, field in (("failed", "failed"), ("ended by a budget", "budget"), ("server did not answer", "unserved")):
+        if name == "failed" or any(getattr(f, field) for f in figures):
+            found.append((name, each(lambda f, field=field: f"{getattr(f, field):,}")))  # type: ignore[misc]  # mypy: a default argument in a lambda
+    if any(f.avoided for f in figures):
+        found.append(("tokens avoided by reuse", each(lambda f: f"{f.avoided:,}")))
+    if len(figures) > 1:
+        found.append((f"against {figures[0].flow}, paired", each(lambda f: f"{f.versus.n:,}" if f.versus else "")))
+        found.append(("  exact match", each(lambda f: _percent(f.versus.em, signed=True) if f.versus else "")))
+        found.append(("  F1", each(lambda f: _percent(f.versus.f1, signed=True) if f.versus else "")))
+        found.append(("  tokens a question", each(lambda f: _whole(f.versus.tokens, signed=True) if f.versus else "")))
+        found.append(("  tokens, ratio", each(lambda f: _times(f.versus.ratio) if f.versus else "")))
+    return found
+
+
+def rich_table(figures: Sequence[FlowFigures], title: str | None = None) -> Table:
+    """For a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    table.add_column("")
+    for of_flow in figures:
+        table.add_column(Text(of_flow.flow), justify="right")
+    for name, cells in lines(figures):
+        table.add_row(Text(name), *map(Text, cells))
+    return table
+
+
+def text_table(figures: Sequence[FlowFigures]) -> str:
+    """For a pipe or a log."""
+    rows: list[Line] = [("", [of_flow.flow for of_flow in figures]), *lines(figures)]
+    first = max(len(name) for name, _ in rows)
+    widths = [max(len(cells[i]) for _, cells in rows) for i in range(len(figures))]
+    return "\n".join(
+        f"{name:<{first}}  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        for name, cells in rows
+    )
+
+
+def as_data(comparison: Comparison, provenance: Provenance) -> dict[str, Any]:
+    """Everything, for `--json`."""
+    return {
+        "provenance": msgspec.to_builtins(provenance),
+        "items": comparison.items,
+        "resumed": comparison.resumed,
+        "error": None if comparison.error is None else str(comparison.error),
+        "figures": msgspec.to_builtins(comparison.figures),
+        "rows": msgspec.to_builtins(comparison.rows),
+    }
+
+
+def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[str] = ()) -> str:
+    """A document that can be kept: what was run, where, with what, and what came out."""
+    figures = comparison.figures
+    parts = [
+        f"# {', '.join(comparison.names)} on {provenance.data}",
+        f"Generated by `laconic compare` on {provenance.date}; nothing in it was typed by hand.",
+        f"```sh\n{shlex.join(provenance.command)}\n```",
+        "| | " + " | ".join(_cell(f.flow) for f in figures) + " |\n|---|" + "---:|" * len(figures) + "\n"
+        # The table's indentation says what belongs together; Markdown would swallow plain spaces.
+        + "\n".join(
+            f"| {_cell(name).replace('  ', '&nbsp;&nbsp;')} | {' | '.join(map(_cell, cells))} |"
+            for name, cells in lines(figures)
+        ),
+        METHOD,
+        "## Where it ran",
+        "\n".join(f"- {name}: {value}" for name, value in provenance.facts()),
+        "## Models\n\n| flow | role | model | backend | file | SHA-256 |\n|---|---|---|---|---|---|\n"
+        + "\n".join(f"| {' | '.join(_cell(cell) for cell in model.cells())} |" for model in provenance.models),
+    ]
+    notes = [f"- left out, {problem}" for problem in problems]
+    if comparison.error is not None:
+        notes.append(f"- ended early: {comparison.error}")
+    notes += [f"- {row.flow}, item {row.id}: {row.status}: {row.error}" for row in comparison.rows if row.error]
+    if notes:
+        shown = notes[:20]
+        if len(notes) > len(shown):
+            shown.append(f"- and {len(notes) - len(shown)} more")
+        parts += ["## What went wrong", "\n".join(note.replace("\n", " ") for note in shown)]
+    return "\n\n".join(parts) + "\n"
+
+
+def mark(figures: FlowFigures, field: str) -> str:
+    """`≥ ` before a lower bound, `≈ ` before a figure that is estimated in part."""
+    if figures.at_least(field):
+        return "≥ "
+    return "≈ " if figures.estimated else ""
+
+
+def _percent(measured: Measured, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    low, high = measured.interval
+    return f"{100 * measured.value:{sign}.1f} % [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def _whole(measured: Measured, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    low, high = measured.interval
+    return f"{measured.value:{sign},.0f} [{low:{sign},.0f}, {high:{sign},.0f}]"
+
+
+def _times(measured: Measured | None) -> str:
+    if measured is None:
+        return ""
+    return f"{measured.value:.2f}x [{measured.interval.low:.2f}, {measured.interval.high:.2f}]"
+
+
+def _ratio_of(figures: FlowFigures, value: float | None) -> str:
+    return "none" if value is None else f"{mark(figures, 'total')}{value:,.0f}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
