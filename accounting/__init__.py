@@ -1,7 +1,7 @@
 """Accounting: every token has an owner, every budget is a wall.
 
-`Meter` is the one door to the models; it books each attempt as a `Call` in the `Ledger`, keeps answers in the `Store` and
-reserves room in every `BudgetScope` first. `Database` keeps all of it in one SQLite file; `Total`, `View` and
+`Meter` is the one door to the models; it books each attempt as a `Call` in the `Ledger`, keeps answers in the `Store`
+and reserves room in every `BudgetScope` first. `Database` keeps all of it in one SQLite file; `Total`, `View` and
 `reconcile` add it up, hold it against published figures and against the server's own counters.
 Every name is imported when it is first used.
 """
@@ -66,7 +66,7 @@ _HOMES = {
     "totals": ("Total",),
     "views": ("View", "register_view", "view", "view_names"),
 }
-"""Which module of this folder each public name lives in. No name is a module's name: importing one would hide the other."""
+"""Which module of this folder each public name lives in. No public name is a module's: one would hide the other."""
 
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

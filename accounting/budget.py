@@ -200,8 +200,8 @@ class BudgetScope:
     def _exceeded(self, unit: str, limit: Decimal | int, spent: Decimal | int, needed: Decimal | int) -> BudgetExceeded:
         key = "cost" if unit == "dollars" else unit
         text = (
-            f"the budget of {self.name} is {limit:,} {unit}; {spent:,} are spent and this call needs {needed:,} or more: "
-            f"it was not sent. Raise `budget: {{{key}: ...}}` of {self.name} to {spent + needed:,} or ask for less"
+            f"the budget of {self.name} is {limit:,} {unit}; {spent:,} are spent and this call needs {needed:,} or "
+            f"more: it was not sent. Raise `budget: {{{key}: ...}}` of {self.name} to {spent + needed:,}, or ask less"
         )
         return BudgetExceeded(
             text, scope=self.name, unit=unit, limit=float(limit), spent=float(spent), needed=float(needed)

@@ -13,7 +13,7 @@ Status = Literal["ok", "failed", "timeout", "aborted", "discarded", "replayed"]
 `discarded`: answered, but the answer was not used. `replayed`: not sent at all, the answer was there already."""
 
 
-class Owner(msgspec.Struct, frozen=True):
+class Owner(msgspec.Struct, frozen=True, gc=False):
     """Whose tokens a call's tokens are."""
 
     run: str
@@ -24,7 +24,7 @@ class Owner(msgspec.Struct, frozen=True):
     agent: str = ""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One attempt. Tokens in `usage` were really spent; tokens in `avoided` were not, thanks to an earlier answer."""
 
     run: str

@@ -2,7 +2,7 @@
 
 The tables are described in `laconic.accounting.schema`; anybody may read them with plain SQL while a run writes. All
 writing goes through one thread (`laconic.accounting.writer`): a process that is killed loses what it had not committed
-yet, which is milliseconds, and never what it had. A file that is no ledger, or one of another version, is left as it is.
+yet, which is milliseconds, and never what it had. A file that is no ledger, or of another version, is left as it is.
 """
 
 from __future__ import annotations
@@ -138,11 +138,11 @@ class Database:
 
     def responses(self, run: str | None = None) -> list[tuple[str, str, str]]:
         """(key, request, completion) as JSON text, oldest first: all, or those that calls of `run` got or reused."""
-        query, values = "SELECT key, request, completion FROM responses", ()
-        if run is not None:
-            query += " WHERE key IN (SELECT request_hash FROM calls WHERE run = ?)"
-            values = (run,)
-        return self._read(f"{query} ORDER BY rowid", values)
+        query = "SELECT key, request, completion FROM responses"
+        if run is None:
+            return self._read(f"{query} ORDER BY rowid")
+        query += " WHERE key IN (SELECT request_hash FROM calls WHERE run = ?)"
+        return self._read(f"{query} ORDER BY rowid", (run,))
 
     def runs(self) -> list[RunRecord]:
         """All runs, the latest first."""

@@ -29,7 +29,7 @@ WHOLE = (
 
 
 def frame(calls: Iterable[Call]) -> pandas.DataFrame:
-    """One row a call, the columns of the table `calls` (`laconic.accounting.schema`). Raises LedgerError without pandas."""
+    """One row a call, columns as in the table `calls` (`laconic.accounting.schema`). LedgerError without pandas."""
     try:
         import pandas
     except ImportError as error:

@@ -99,11 +99,9 @@ class Ledger:
     def by(
         self, key: Key, second: Key, /, *keys: Key, **filters: str | Collection[str]
     ) -> dict[tuple[str, ...], Total]: ...
-    def by(self, *keys: str, **filters: str | Collection[str]) -> Any:
+    def by(self, key: Key, /, *keys: Key, **filters: str | Collection[str]) -> Any:
         """Totals of groups, in the order of their first call; with several keys the groups are named by tuples."""
-        if not keys:
-            raise LedgerError(f"by() needs what to group by: one or more of {', '.join(KEYS)}")
-        getters = [_getter(key) for key in keys]
+        getters = [_getter(name) for name in (key, *keys)]
         groups: dict[Any, list[Call]] = {}
         for call in self._matching(filters):
             name = getters[0](call) if len(getters) == 1 else tuple([getter(call) for getter in getters])

@@ -37,7 +37,9 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """A connection that cannot change the file. Raises LedgerError if it is missing, unreadable or no SQLite file."""
-    if not path.is_file():
+    if path.is_dir():
+        raise LedgerError(f"{path} is a folder; a ledger is a file")
+    if not path.exists():
         raise LedgerError(f"there is no ledger {path}")
     uri = f"{path.resolve().as_uri()}?mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():
@@ -64,9 +66,9 @@ def check_version(connection: sqlite3.Connection, path: Path) -> bool:
         raise LedgerError(f"{path} is an SQLite file, but no ledger. It was left as it is; give another path")
     if meta["version"] != str(VERSION):
         raise LedgerError(
-            f"{path} is a ledger of format {meta['version']} (made by {meta.get('made_by', 'another Laconic')}), and this "
-            f"Laconic reads and writes format {VERSION}. It was left as it is: give another path, or use the Laconic "
-            "that made it"
+            f"{path} is a ledger of format {meta['version']} (made by {meta.get('made_by', 'another Laconic')}), and "
+            f"this Laconic reads and writes format {VERSION}. It was left as it is: give another path, or use the "
+            "Laconic that made it"
         )
     return True
 

@@ -38,7 +38,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
     def row(self) -> tuple[Any, ...]:
-        """The values in the order of `RUN_COLUMNS`. Raises LedgerError if inputs are no plain data: they must come back."""
+        """The values in the order of `RUN_COLUMNS`. LedgerError if inputs are no plain data: they must come back."""
         try:
             inputs, models, budget = (_json.encode(part).decode() for part in (self.inputs, self.models, self.budget))
         except (TypeError, ValueError) as error:

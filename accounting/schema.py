@@ -138,7 +138,7 @@ def row_of(call: Call) -> tuple[Any, ...]:
 
 def calls_of(rows: Iterable[Sequence[Any]]) -> list[Call]:
     """The calls whose values in the order of `CALL_COLUMNS` are given. Equal words are kept in memory once."""
-    seen: dict[str, str] = {}
+    seen: dict[str, Any] = {}
     once = seen.setdefault
     return [
         Call(
@@ -151,15 +151,15 @@ def calls_of(rows: Iterable[Sequence[Any]]) -> list[Call]:
             backend=once(r[6], r[6]),
             purpose=once(r[7], r[7]),
             attempt=r[8],
-            status=once(r[9], r[9]),  # type: ignore[arg-type]  # the column holds nothing but a Status
-            usage=Usage(*r[10:15], once(r[15], r[15])),  # type: ignore[arg-type]  # the column holds nothing but a Source
+            status=once(r[9], r[9]),
+            usage=Usage(r[10], r[11], r[12], r[13], r[14], once(r[15], r[15])),
             seconds=r[16],
             first_token_seconds=r[17],
             started=r[18],
             finish_reason=once(r[19], r[19]),
             error=r[20],
             request_hash=r[21],
-            avoided=None if r[27] is None else Usage(*r[22:28]),
+            avoided=None if r[27] is None else Usage(r[22], r[23], r[24], r[25], r[26], once(r[27], r[27])),
         )
         for r in rows
     ]

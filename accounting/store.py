@@ -6,9 +6,9 @@ The key of a request is a hash of everything in it. Whether an answer may be use
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec

@@ -1,7 +1,7 @@
 """The same calls summed the way a paper summed its own, beside the honest sum.
 
-Published token counts each leave something out. A view computes a paper's figure from our calls, so that a result can be
-held against the published one, and says in words and tokens what that figure leaves out.
+Published token counts each leave something out. A view computes a paper's figure from our calls, so that a result can
+be held against the published one, and says in words and tokens what that figure leaves out.
 """
 
 from __future__ import annotations
@@ -79,10 +79,9 @@ def _honest(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ..
 
 @register_view(
     "published:rewoo",
-    "As the ReWOO paper (arXiv 2305.18323) counts: prompt and completion tokens of the planner, the solver and ReAct's or "
-    "chain of thought's own steps, of calls that succeeded, as if no answer had been reused. The paper adds tokens that "
-    "its LLM and calculator tools spend as a quarter of their text's characters; the ledger keeps no text, so they are "
-    "left out here.",
+    "As the ReWOO paper (arXiv 2305.18323) counts: the prompt and completion tokens of planner, solver and the "
+    "baselines' steps, of calls that succeeded, as if no answer had been reused. For what its LLM and calculator tools "
+    "spend, the paper adds a quarter of their text's characters; the ledger keeps no text, so that is left out here.",
 )
 def _rewoo(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ...]]:
     counted: list[Call] = []

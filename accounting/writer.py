@@ -1,10 +1,10 @@
 """The thread that writes a ledger file, so that a run never waits for a disk.
 
-Whoever has something to write puts it on a queue, which costs a fraction of a microsecond. The thread takes all that is
-queued and commits it in one transaction, so batches grow with the load and a quiet ledger is at most milliseconds behind.
+Whoever has something to write puts it on a queue, which costs a fraction of a microsecond. The thread takes all that
+is queued and commits it in one transaction: batches grow with the load, and a quiet ledger is milliseconds behind.
 
-Invariants: what was committed is never touched again; what could not be committed stays in `unwritten`, in order, and is
-tried again with what comes later, on `flush` and on `stop`; nothing that is put on the queue can end the thread.
+Invariants: what was committed is never touched again; what could not be committed stays in `unwritten`, in order, and
+is tried again with what comes later, on `flush` and on `stop`; nothing that is put on the queue can end the thread.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Writer:
         if self._thread.is_alive():
             done = threading.Event()
             self._queue.put(done)
-            done.wait()
+            while not done.wait(0.5) and self._thread.is_alive():
+                pass  # only a `stop` from another thread can come first and leave the event unset
 
     def stop(self) -> None:
         """Write what is left, end the thread and close the connection. May be called again."""

@@ -132,7 +132,8 @@ def broken(error: Exception, url: str, seconds: float) -> BackendError:
     import aiohttp
     import httpx
 
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    beneath = error.__cause__
+    cause = beneath if isinstance(error, httpx.HTTPError) and isinstance(beneath, Exception) else error
     why = f"{cause}".strip() or type(cause).__name__
     never_connected = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
     if isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) or (

@@ -1,7 +1,7 @@
 """Compare: several flows on the same items, one ledger, a row as soon as an item is done.
 
-A comparison that was stopped goes on where it was: what the file of rows holds for the same flow, models and item is not
-asked again. What a server left unanswered is no answer of a flow: such a row does not stand and is asked again.
+A comparison that was stopped goes on where it was: what the file of rows holds for the same flow, models and item is
+not asked again. What a server left unanswered is no answer of a flow: such a row does not stand and is asked again.
 """
 
 from __future__ import annotations
@@ -111,14 +111,16 @@ async def compare(
     at_once: int = 1,
     item_by_item: bool = False,
     scope: BudgetScope | None = None,
+    on_start: Callable[[Contestant], None] | None = None,
     on_row: Callable[[Row, bool], None] | None = None,
 ) -> Comparison:
     """Run every flow on every item of `data`, `at_once` items at once.
 
-    `results`: the file of rows, which is read first and appended to. `item_by_item`: all flows answer an item before the
-    next one comes; otherwise flow by flow, which is kinder to a server's prefix cache. `on_row(row, fresh)` is told every
-    row, `fresh` being false for those that were there already. Items that a flow cannot be asked, or that have no gold
-    answer, move to `data.problems`. Raises InputError if none is left, and what opening a model raises.
+    `results`: the file of rows, which is read first and appended to. `item_by_item`: all flows answer an item before
+    the next one comes; otherwise flow by flow, which is kinder to a server's prefix cache. `on_start` is told each flow
+    that has anything left to do, `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
+    Items that a flow cannot be asked, or that have no gold answer, move to `data.problems`. Raises InputError if none
+    is left, and what opening a model raises.
     """
     data.require(lambda item: _unfit(entrants, item))
     known = {(row.flow, row.id, row.key): row for row in (read_rows(results) if results is not None else ())}
@@ -135,6 +137,11 @@ async def compare(
             tasks.append((contestant, item, key))
     comparison = Comparison([c.name for c in entrants], len(data.items), [], resumed=len(done))
     file = RowFile(results)
+    if on_start is not None:
+        busy = {contestant.name for contestant, _, _ in tasks}
+        for contestant in entrants:
+            if contestant.name in busy:
+                on_start(contestant)
     try:
         async for row, error in _answers(tasks, runtime, scope, at_once):
             file.append(row)
@@ -203,7 +210,7 @@ async def answer(
         steps=_steps(contestant.flow, contestant.output, result),
         error="" if result.error is None else str(result.error),
         finished=time.time(),
-        **tokens_of(ledger.total()),  # type: ignore[arg-type]  # the fields by name, each of its own type
+        **tokens_of(ledger.calls),  # type: ignore[arg-type]  # the fields by name, each of its own type
     )
     return row, result.error
 
@@ -223,9 +230,7 @@ def _unfit(entrants: Sequence[Contestant], item: Item) -> str:
     return next(filter(None, (contestant.complaint(item) for contestant in entrants)), "")
 
 
-def _order(
-    entrants: Sequence[Contestant], items: Sequence[Item], item_by_item: bool
-) -> list[tuple[Contestant, Item]]:
+def _order(entrants: Sequence[Contestant], items: Sequence[Item], item_by_item: bool) -> list[tuple[Contestant, Item]]:
     if item_by_item:
         return [(contestant, item) for item in items for contestant in entrants]
     return [(contestant, item) for contestant in entrants for item in items]

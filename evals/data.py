@@ -63,8 +63,8 @@ class Data:
 def read_items(path: str | Path, limit: int | None = None) -> Data:
     """Read a JSONL file, the first `limit` good lines of it.
 
-    A line that is no JSON object, or repeats an id, is a `Problem` and left out. Raises InputError if the file cannot be
-    read or nothing is left.
+    A line that is no JSON object, or repeats an id, is a `Problem` and left out. Raises InputError if the file cannot
+    be read or nothing is left.
     """
     path = Path(path)
     try:

@@ -1,6 +1,6 @@
 """Exact match and token F1, as the evaluation scripts of SQuAD (1606.05250) and HotpotQA (1809.09600) compute them.
 
-Both compare normalised answers: lower case, without punctuation, without the articles a, an, the, white space collapsed.
+Both compare normalised answers: lower case, without punctuation, without the articles a, an, the, white space made one.
 HotpotQA's rule for closed answers holds: where either side is `yes`, `no` or `noanswer`, F1 is 0 unless they are equal.
 """
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from ..accounting.call import Call
 from ..accounting.totals import Total
 from ..errors import InputError
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one flow made of one item. Token figures are sums over all its calls, failed ones included."""
+    """What one flow made of one item.
+
+    Token figures are sums over all its calls, failed ones included, as if no answer had been reused: what a flow costs
+    must not depend on what was asked before. `avoided` says how many of these tokens were not really spent.
+    """
 
     flow: str
     id: str
@@ -35,9 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     published: int = 0
     """The tokens as the view `published:rewoo` sums them."""
     calls: int = 0
-    """Calls that were sent."""
     avoided: int = 0
-    """Tokens of answers that were there already."""
     seconds: float = 0.0
     steps: int = 0
     """Nodes that the answering node expanded into; 0 for a single call."""
@@ -55,8 +58,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.status != "unserved"
 
 
-def tokens_of(total: Total) -> dict[str, object]:
+def tokens_of(calls: Sequence[Call]) -> dict[str, object]:
     """The token fields of a row."""
+    asked = [
+        call if call.avoided is None else msgspec.structs.replace(call, usage=call.avoided, avoided=None, status="ok")
+        for call in calls
+    ]
+    total, spent = Total.of(asked), Total.of(calls)
     names = {"prompt": "prompt", "cache_read": "cached", "completion": "completion"}
     return {
         "prompt": total.prompt,
@@ -64,7 +72,7 @@ def tokens_of(total: Total) -> dict[str, object]:
         "completion": total.completion,
         "total": total.total,
         "calls": total.sent,
-        "avoided": total.avoided_prompt + total.avoided_completion,
+        "avoided": spent.avoided_prompt + spent.avoided_completion,
         "unknown": tuple(short for field, short in names.items() if total.at_least(field)),
         "estimated": total.estimated,
     }

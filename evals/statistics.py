@@ -40,8 +40,8 @@ def resampled_means(
 ) -> list[list[float]]:
     """For each column, its mean in each of `resamples` draws of as many rows, with replacement.
 
-    All columns share the rows drawn, so that means of different columns of one draw may be compared: what is measured on
-    the same items stays paired.
+    All columns share the rows drawn, so that means of different columns of one draw may be compared: what is measured
+    on the same items stays paired.
     """
     n = len(columns[0]) if columns else 0
     if any(len(column) != n for column in columns):

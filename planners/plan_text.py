@@ -1,7 +1,7 @@
 """From what a model wrote to the steps it wrote, as text or as JSON; `plan.py` checks what they say.
 
 Small models wrap a plan in code fences and markdown, number its lines, write `E1 =` for `#E1 =`, put a step behind its
-`Plan:` on one line, break an input over several lines. All of that is read; anything else around the plan is passed over.
+`Plan:` on one line, break an input over several lines. All of that is read; anything else around it is passed over.
 """
 
 from __future__ import annotations

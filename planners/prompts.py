@@ -50,7 +50,8 @@ Tools:
 Write for each step two lines:
 Plan: what this step finds
 #E1 = tool[input]
-Number the results #E1, #E2, and so on. An input may use an earlier result, such as #E1. Use as few steps as possible."""
+Number the results #E1, #E2, and so on. An input may use an earlier result, such as #E1. \
+Use as few steps as possible."""
 
 SOLVE = "Answer the question from the evidence with a few words only. Some of the evidence may be noise."
 

@@ -54,7 +54,7 @@ class Malformed:
 def parse_turn(text: str, tools: Collection[str] = ()) -> Action | Finish | Malformed:
     """Read one assistant turn; of several actions or answers the first counts, as nothing has been observed yet.
 
-    A tool that is not one of `tools` is no error; one that is, is taken in any case and may be called without `Action:`.
+    A tool that is not one of `tools` is no error; one that is may be written in any case and without `Action:`.
     """
     cut = _OBSERVATION.search(text)
     text = text[: cut.start()] if cut else text

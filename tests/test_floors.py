@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BELOW = {
     "backends": {"errors"},
-    "accounting": {"errors", "backends"},
+    "accounting": {"errors", "backends", "version"},
     "orchestrator": {"errors", "backends", "accounting"},
     "tools": {"errors", "backends", "accounting", "orchestrator"},
     "planners": {"errors", "backends", "accounting", "orchestrator"},

@@ -47,6 +47,8 @@ class FaultServer:
     most_at_once: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client closes its connection while it has an answer coming."""
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a request has come to a path that never answers."""
     port: int = 0
     _at_once: int = 0
 
@@ -59,7 +61,9 @@ class FaultServer:
 
     def reply(self, path: str, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Answer with a body (text, bytes or JSON)."""
-        data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        data = (
+            body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        )
         head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(data)}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
 
@@ -94,6 +98,7 @@ class FaultServer:
         """Never answer."""
 
         async def handler(_: Received, writer: asyncio.StreamWriter) -> None:
+            self.held.set()
             await self._until_left(writer)
 
         self.handlers[path] = handler

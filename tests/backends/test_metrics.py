@@ -64,9 +64,17 @@ def test_a_missing_counter_is_not_taken_for_zero(missing: str) -> None:
 def test_escaped_labels() -> None:
     model = 'a "b"\\c'
     label = model.replace("\\", "\\\\").replace('"', '\\"')
-    text = "".join(f'vllm:{name}_total{{x="}}",model_name="{label}"}} {value}\n' for name, value in [
-        ("prompt_tokens", 10), ("prompt_tokens_cached", 4), ("generation_tokens", 3),
-    ]) + 'vllm:prompt_tokens_total{model_name="z"} 1\n'
+    text = (
+        "".join(
+            f'vllm:{name}_total{{x="}}",model_name="{label}"}} {value}\n'
+            for name, value in [
+                ("prompt_tokens", 10),
+                ("prompt_tokens_cached", 4),
+                ("generation_tokens", 3),
+            ]
+        )
+        + 'vllm:prompt_tokens_total{model_name="z"} 1\n'
+    )
     assert counters(text, model) == Counters(computed=6, cached=4, generated=3)
 
 

@@ -39,7 +39,7 @@ def test_only_one_space_is_taken_from_the_front() -> None:
 
 
 def test_an_event_that_the_end_cuts_short_is_dropped() -> None:
-    assert read(b"data: a\n\ndata: {\"x\": ") == [b"a"]
+    assert read(b'data: a\n\ndata: {"x": ') == [b"a"]
 
 
 def test_a_byte_order_mark_belongs_to_no_event() -> None:

@@ -64,13 +64,12 @@ def test_exemplars_cannot_be_changed() -> None:
         EXEMPLARS[0].answer = "other"  # type: ignore[misc]  # that it cannot be set is what is tested
 
 
-@pytest.mark.parametrize(
-    "prompt", [lambda q: cot_prompt(q), lambda q: react_prompt(q, LINES), lambda q: plan_prompt(q, LINES)]
-)
-def test_prompts_differ_in_their_last_turn_only(prompt) -> None:  # type: ignore[no-untyped-def]  # a lambda's type says nothing more
-    one, two = prompt("Who?"), prompt("Where?")
-    assert one[:-1] == two[:-1]
-    assert one[-1] == {"role": "user", "content": "Question: Who?"}
+def test_prompts_differ_in_their_last_turn_only() -> None:
+    one = cot_prompt("Who?"), react_prompt("Who?", LINES), plan_prompt("Who?", LINES)
+    two = cot_prompt("Where?"), react_prompt("Where?", LINES), plan_prompt("Where?", LINES)
+    for who, where in zip(one, two, strict=True):
+        assert who[:-1] == where[:-1]
+        assert who[-1] == {"role": "user", "content": "Question: Who?"}
 
 
 def test_react_and_rewoo_see_the_same_tools_and_questions() -> None:

@@ -178,8 +178,7 @@ pieces = st.sampled_from(
 def test_any_text_is_a_plan_or_a_plan_error(text: str, most: int) -> None:
     try:
         plan = parse_plan(text, TOOLS, max_steps=most)
-    except PlanError as error:
-        assert str(error)
+    except PlanError:
         return
     known: set[str] = set()
     for step in plan.steps:

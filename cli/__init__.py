@@ -1,0 +1,34 @@
+"""The `laconic` command. One file a command; `main` is where it starts."""
+
+from __future__ import annotations
+
+import typer
+
+from .compare import compare
+from .errors import guarded
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="laconic",
+    help="Graphs of language-model steps for the fewest tokens that keep the answer right, every token in a ledger.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _laconic() -> None:
+    """Without a callback a lone command would swallow its own name."""
+
+
+for command in (compare,):
+    app.command()(guarded(command))
+
+
+def main() -> None:
+    """Run the command line; exit status 0 ok, 1 failed, 2 wrong input, 3 budget reached, 130 stopped with Ctrl-C."""
+    app()

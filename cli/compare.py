@@ -1,0 +1,170 @@
+"""`laconic compare`: several flows on the same questions, tokens beside accuracy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ..accounting.database import Database
+from ..accounting.runs import RunRecord
+from ..errors import BackendUnreachable, InputError
+from ..evals.compare import Comparison, Contestant, contestants
+from ..evals.compare import compare as run_comparison
+from ..evals.data import Data, read_items
+from ..evals.provenance import Provenance, look_up
+from ..evals.report import as_data, markdown
+from ..evals.rows import Row
+from ..orchestrator import Flow, Runtime
+from .errors import FAILED, STOPPED, say
+from .options import (
+    AtOnceOption,
+    LimitOption,
+    ModelOption,
+    StoreOption,
+    model_specs,
+    preflight,
+    tell_problems,
+    with_models,
+)
+from .storage import opened, store_path
+from .tables import show_comparison
+
+
+def compare(
+    flows: Annotated[list[Path], typer.Argument(metavar="FLOW...", help="Flow files; the first is the baseline.")],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE.jsonl", help="Items: inputs of the flows and `answer`.")
+    ],
+    limit: LimitOption = None,
+    model: ModelOption = None,
+    store: StoreOption = None,
+    results: Annotated[
+        Path | None,
+        typer.Option("--results", metavar="ROWS.jsonl", help="Keep a row for each flow and item; go on where it ends."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE.md", help="Write a report.")] = None,
+    items_at_once: AtOnceOption = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Run several flows on the same items, and show accuracy and tokens with intervals, against the first flow.
+
+    With --results a comparison that was stopped goes on where it was.
+    """
+    loaded = with_models([Flow.load(path) for path in flows], model_specs(model))
+    entrants = contestants([(path.stem, flow) for path, flow in zip(flows, loaded, strict=True)])
+    items = read_items(data, limit)
+    if report is not None and not report.parent.is_dir():
+        raise InputError(f"there is no folder {str(report.parent)!r} for the report")
+    comparison, provenance = _run(entrants, items, store, results, items_at_once, bool(report or as_json))
+    if report is not None and provenance is not None:
+        report.write_text(markdown(comparison, provenance, [str(p) for p in items.problems]), encoding="utf-8")
+    if as_json and provenance is not None:
+        sys.stdout.write(json.dumps(as_data(comparison, provenance), ensure_ascii=False, indent=2) + "\n")
+    else:
+        show_comparison(comparison.figures)
+    raise typer.Exit(_say_how_it_ended(comparison, results))
+
+
+def _run(
+    entrants: Sequence[Contestant],
+    items: Data,
+    store: Path | None,
+    results: Path | None,
+    at_once: int,
+    wants_provenance: bool,
+) -> tuple[Comparison, Provenance | None]:
+    async def everything() -> tuple[Comparison, Provenance | None]:
+        async with Runtime(ledger=ledger, store=answers, reuse=store is not None) as runtime:
+            await preflight([entrant.flow for entrant in entrants], runtime)
+            comparison = await run_comparison(
+                entrants, items, runtime, results=results, at_once=at_once, on_start=records.start, on_row=progress.row
+            )
+            if not wants_provenance:
+                return comparison, None
+            return comparison, await look_up(entrants, runtime, command=["laconic", *sys.argv[1:]], data=items.path)
+
+    with ExitStack() as stack:
+        ledger, answers, database = stack.enter_context(opened(store_path(store)))
+        records = stack.enter_context(_Records(database, items.path))
+        progress = _Progress(len(entrants) * len(items.items))
+        try:
+            tell_problems(items)
+            told = len(items.problems)
+            outcome = asyncio.run(everything())
+            if len(items.problems) > told:
+                tell_problems(items)
+            records.status = "failed" if outcome[0].error is not None else "ok"
+            return outcome
+        except KeyboardInterrupt:
+            kept = f"; what is finished is in {results}: the same command goes on from there" if results else ""
+            say(f"stopped after {progress.done} of {progress.all}{kept}")
+            raise typer.Exit(STOPPED) from None
+
+
+class _Records:
+    """The runs of a comparison, one a flow, as `laconic runs` shows them."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database, self._data = database, data
+        self._begun: list[RunRecord] = []
+        self.status = "cancelled"
+
+    def __enter__(self) -> _Records:
+        return self
+
+    def start(self, contestant: Contestant) -> None:
+        """A flow is about to spend its first token."""
+        record = RunRecord(
+            run=contestant.run,
+            flow=contestant.name,
+            text=contestant.flow.dump(),
+            folder=str(contestant.flow.base.resolve()),
+            inputs={"@compare": True, "@data": str(self._data.resolve())},
+            started=time.time(),
+        )
+        self._begun.append(record)
+        self._database.save_run(record)
+
+    def __exit__(self, *_: object) -> None:
+        for record in self._begun:
+            self._database.save_run(msgspec.structs.replace(record, status=self.status, finished=time.time()))
+
+
+class _Progress:
+    """A line a row on stderr."""
+
+    def __init__(self, all_rows: int) -> None:
+        self.all, self.done = all_rows, 0
+
+    def row(self, row: Row, fresh: bool) -> None:
+        """One more is finished."""
+        self.done += 1
+        if fresh:
+            ended = "" if row.status == "ok" else f", {row.status}: {row.error.splitlines()[0] if row.error else ''}"
+            say(
+                f"{self.done}/{self.all} {row.flow} {row.id}: exact {row.em:.0f}, F1 {row.f1:.2f}, "
+                f"{row.total:,} tokens, {row.calls} calls, {row.seconds:.1f} s{ended}"
+            )
+
+
+def _say_how_it_ended(comparison: Comparison, results: Path | None) -> int:
+    again = "run the same command again to go on" if results else "name a file with --results to be able to go on"
+    if comparison.resumed:
+        say(f"{comparison.resumed} rows were in {results} already")
+    if comparison.error is not None:
+        what = "the server went away" if isinstance(comparison.error, BackendUnreachable) else "it ended early"
+        say(f"error: {what} after {len(comparison.rows)} rows: {comparison.error}; {again}")
+        return FAILED
+    unserved = sum(not row.answered for row in comparison.rows)
+    if unserved:
+        say(f"{unserved} rows are without an answer because the server failed; they count as wrong; {again}")
+    return 0

@@ -1,0 +1,104 @@
+"""What several commands read from the command line, and what is checked before a token is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..backends.backend import ServerFacts
+from ..errors import InputError, LaconicError
+from ..evals.data import Data
+from ..orchestrator import Flow, ModelSpec, Runtime
+from ..orchestrator.registry import nearest
+from .errors import say
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="PATH", help="Ledger file; answers in a file named here are used again. Else LACONIC_STORE."
+    ),
+]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="ROLE=SPEC",
+        help="Another model in a role: local:NAME, http://host:port/v1#NAME, vllm:http://host:port/v1#NAME.",
+    ),
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
+AtOnceOption = Annotated[int, typer.Option("--items-at-once", min=1, metavar="N", help="Items under way at once.")]
+
+
+def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    """`k=v` texts as a mapping. Raises InputError for a text without `=` and for a repeated name."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} needs NAME=VALUE, not {text!r}")
+        if name in found:
+            raise InputError(f"{option} {name} is given twice")
+        found[name] = value
+    return found
+
+
+def model_specs(texts: Sequence[str] | None) -> dict[str, ModelSpec]:
+    """The `--model` options by role. Raises InputError."""
+    return {role: ModelSpec.parse(text) for role, text in pairs(texts, "--model").items()}
+
+
+def with_models(flows: Sequence[Flow], specs: Mapping[str, ModelSpec]) -> list[Flow]:
+    """Each flow with those of `specs` whose role it has. Raises InputError for a role that none has."""
+    roles = {role for flow in flows for role in flow.models}
+    for role in specs:
+        if role not in roles:
+            name = repr(flows[0].name) if len(flows) == 1 else "any of the flows"
+            raise InputError(f"--model {role}: there is no model {role!r} in {name}{nearest(role, sorted(roles))}")
+    return [
+        flow.with_models(mine) if (mine := {r: s for r, s in specs.items() if r in flow.models}) else flow
+        for flow in flows
+    ]
+
+
+async def preflight(flows: Sequence[Flow], runtime: Runtime) -> dict[tuple[str, str], ServerFacts]:
+    """Open every model and ask each server what it has, before any token is spent; facts by (flow, role).
+
+    Raises InputError that names the role: a server that is not there, a model it does not have, a missing file.
+    """
+    found: dict[tuple[str, str], ServerFacts] = {}
+    for flow in flows:
+        for role, spec in flow.models.items():
+            try:
+                model = await runtime.model(role, spec)
+                facts = await model.backend.facts()
+            except LaconicError as error:
+                raise InputError(f"the model {role!r} of the flow {flow.name!r} cannot be used: {error}") from error
+            if not has_model(facts, model.backend.model):
+                raise InputError(
+                    f"the model {role!r} of the flow {flow.name!r}: the server at {spec.url} has no model "
+                    f"{model.backend.model!r}{nearest(model.backend.model, list(facts.models))}"
+                )
+            found[flow.name, role] = facts
+    return found
+
+
+def has_model(facts: ServerFacts, model: str) -> bool:
+    """Whether the server can be asked for `model`. Servers that list none, or patterns, are taken at their word."""
+    if not facts.models or model in facts.models or any("*" in name for name in facts.models):
+        return True
+    if facts.server == "llama.cpp":
+        return any(model in (Path(name).name, Path(name).stem) for name in facts.models)
+    # Names as some servers list and accept them: `llama3:latest` for llama3, `models/gemma` for gemma.
+    return facts.server == "other" and any(
+        model in (name.partition(":")[0], name.rsplit("/", 1)[-1]) for name in facts.models
+    )
+
+
+def tell_problems(data: Data) -> None:
+    """Say which lines of a data file are left out."""
+    for problem in data.problems:
+        say(f"{data.path}: {problem}; left out")
