@@ -200,8 +200,9 @@ class BudgetScope:
     def _exceeded(self, unit: str, limit: Decimal | int, spent: Decimal | int, needed: Decimal | int) -> BudgetExceeded:
         key = "cost" if unit == "dollars" else unit
         text = (
-            f"the budget of {self.name} is {limit:,} {unit}; {spent:,} are spent and this call needs {needed:,} or "
-            f"more: it was not sent. Raise `budget: {{{key}: ...}}` of {self.name} to {spent + needed:,}, or ask less"
+            f"the budget of {self.name} is {_figure(limit)} {unit}; {_figure(spent)} are spent and this call needs "
+            f"{_figure(needed)} or more: it was not sent. Raise `budget: {{{key}: ...}}` of {self.name} to "
+            f"{_figure(spent + needed)}, or ask for less"
         )
         return BudgetExceeded(
             text, scope=self.name, unit=unit, limit=float(limit), spent=float(spent), needed=float(needed)
@@ -216,3 +217,7 @@ class BudgetScope:
             f"Raise `budget: {{seconds: ...}}` of {scope.name}"
         )
         return BudgetExceeded(text, scope=scope.name, unit="seconds", limit=limit, spent=spent)
+
+
+def _figure(amount: Decimal | int) -> str:
+    return f"{amount:,}" if isinstance(amount, int) else f"{amount.normalize():,f}"

@@ -17,8 +17,8 @@ import typer
 from ..accounting.database import Database
 from ..accounting.runs import RunRecord
 from ..errors import BackendUnreachable, InputError
-from ..evals.compare import Comparison, Contestant, contestants
-from ..evals.compare import compare as run_comparison
+from ..evals.comparison import Comparison, Contestant, contestants
+from ..evals.comparison import compare as run_comparison
 from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
 from ..evals.report import as_data, markdown

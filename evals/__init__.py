@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compare import Comparison, Contestant, compare
+    from .comparison import Comparison, Contestant, compare
     from .data import Data, Item, Problem, read_items
-    from .figures import FlowFigures, Versus, figures
+    from .figures import FlowFigures, Versus, summarise
     from .metrics import best_scores, exact_match, normalise, token_f1
     from .rows import Row, read_rows
     from .statistics import Interval, bootstrap, wilson
@@ -27,18 +27,18 @@ __all__ = [
     "bootstrap",
     "compare",
     "exact_match",
-    "figures",
     "normalise",
     "read_items",
     "read_rows",
+    "summarise",
     "token_f1",
     "wilson",
 ]
 
 _HOMES = {
-    "compare": ("Comparison", "Contestant", "compare"),
+    "comparison": ("Comparison", "Contestant", "compare"),
     "data": ("Data", "Item", "Problem", "read_items"),
-    "figures": ("FlowFigures", "Versus", "figures"),
+    "figures": ("FlowFigures", "Versus", "summarise"),
     "metrics": ("best_scores", "exact_match", "normalise", "token_f1"),
     "rows": ("Row", "read_rows"),
     "statistics": ("Interval", "bootstrap", "wilson"),

@@ -70,7 +70,7 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
         return bool({"prompt", "completion"} & set(self.unknown))
 
 
-def figures(rows: Mapping[str, Sequence[Row]]) -> list[FlowFigures]:
+def summarise(rows: Mapping[str, Sequence[Row]]) -> list[FlowFigures]:
     """The figures of each flow, in the order given, each but the first against the first."""
     names = list(rows)
     return [_of(name, rows[name], None if i == 0 else (names[0], rows[names[0]])) for i, name in enumerate(names)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .compare import Comparison
+from .comparison import Comparison
 from .figures import FlowFigures, Measured
 from .provenance import Provenance
 from .statistics import RESAMPLES

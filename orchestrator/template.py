@@ -89,10 +89,10 @@ def compile_template(text: str) -> Compiled:
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Compiled(text, frozenset(), None, None, None)
     try:
-        tree = _ENVIRONMENT.parse(text)
+        tree = _ENVIRONMENT.parse(text if _bare(text) is None else text.strip())
+        references = frozenset(meta.find_undeclared_variables(tree))
     except TemplateSyntaxError as error:
         raise FlowError(f"the template does not parse (its line {error.lineno}): {error.message}: {text!r}") from error
-    references = frozenset(meta.find_undeclared_variables(tree))
     match tree.body:
         case [nodes.Output(nodes=[nodes.Name(name=name)])] if _bare(text) == name:
             return Compiled(text, references, name, None, None)

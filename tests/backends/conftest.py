@@ -73,7 +73,7 @@ class FaultServer:
         self.handlers[path] = handler
 
     def stream(self, path: str, *pieces: bytes, end: str = "whole") -> None:
-        """Stream pieces, then end: `whole`, `close` (without the last chunk), `inside` (a chunk), `reset`, or `hang`."""
+        """Stream pieces, then end: `whole`, `close` (no last chunk), `inside` (a chunk), `reset`, or `hang`."""
 
         async def handler(_: Received, writer: asyncio.StreamWriter) -> None:
             writer.write(STREAM_HEAD)

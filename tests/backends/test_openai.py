@@ -207,7 +207,7 @@ class TestCount:
         await backend.aclose()
 
     async def test_without_any_way_the_ways_out_are_named(self, server: Any, backend: OpenAIBackend) -> None:
-        with pytest.raises(TokenizerUnavailable, match="tokenizer.*estimate: true"):
+        with pytest.raises(TokenizerUnavailable, match=r"tokenizer.*estimate: true"):
             await backend.count(HI)
 
     async def test_an_estimate_is_an_upper_bound_and_says_that_it_is_one(self, server: Any) -> None:
@@ -274,7 +274,7 @@ class TestFacts:
     ) -> None:
         llama(server)
         server.reply(CHAT, ANSWER)
-        with pytest.raises(UnknownModel, match="'gpt-x'.*m, tiny"):
+        with pytest.raises(UnknownModel, match=r"'gpt-x'.*m, tiny"):
             await getattr(backend, ask)(Request(model="gpt-x", messages=HI.messages))
         assert not server.calls(CHAT)
 

@@ -22,7 +22,7 @@ from ..orchestrator import Flow, Result, Runtime, new_run_id
 from ..orchestrator.inputs import accept_inputs
 from ..orchestrator.template import tree_references
 from .data import Data, Item, gold_answers, lacks
-from .figures import FlowFigures, figures
+from .figures import FlowFigures, summarise
 from .metrics import best_scores
 from .rows import Row, RowFile, by_flow, read_rows, tokens_of
 
@@ -99,7 +99,7 @@ class Comparison:
     def figures(self) -> list[FlowFigures]:
         """The figures of each flow that has rows."""
         there = by_flow(self.rows)
-        return figures({name: there[name] for name in self.names if name in there})
+        return summarise({name: there[name] for name in self.names if name in there})
 
 
 async def compare(
