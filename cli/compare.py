@@ -17,7 +17,7 @@ import typer
 from ..accounting.database import Database
 from ..accounting.runs import RunRecord
 from ..errors import BackendUnreachable, InputError
-from ..evals.comparison import Comparison, Contestant, contestants
+from ..evals.comparison import Comparison, Contestant, contestants, leave_out_unfit
 from ..evals.comparison import compare as run_comparison
 from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
@@ -62,6 +62,8 @@ def compare(
     loaded = with_models([Flow.load(path) for path in flows], model_specs(model))
     entrants = contestants([(path.stem, flow) for path, flow in zip(flows, loaded, strict=True)])
     items = read_items(data, limit)
+    leave_out_unfit(entrants, items)
+    tell_problems(items)
     if report is not None and not report.parent.is_dir():
         raise InputError(f"there is no folder {str(report.parent)!r} for the report")
     comparison, provenance = _run(entrants, items, store, results, items_at_once, bool(report or as_json))
@@ -97,11 +99,7 @@ def _run(
         records = stack.enter_context(_Records(database, items.path))
         progress = _Progress(len(entrants) * len(items.items))
         try:
-            tell_problems(items)
-            told = len(items.problems)
             outcome = asyncio.run(everything())
-            if len(items.problems) > told:
-                tell_problems(items)
             records.status = "failed" if outcome[0].error is not None else "ok"
             return outcome
         except KeyboardInterrupt:

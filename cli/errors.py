@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import typer
 
 from ..errors import BudgetExceeded, FlowError, LaconicError
+from .text import harmless
 
 OK, FAILED, WRONG_INPUT, BUDGET, STOPPED = 0, 1, 2, 3, 130
 
@@ -28,7 +29,7 @@ def exit_status(error: BaseException | None) -> int:
 
 def say(message: str) -> None:
     """A message to the person at the terminal, as it is: no markup is read in it."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{harmless(message)}\n")
     sys.stderr.flush()
 
 

@@ -122,7 +122,7 @@ async def compare(
     Items that a flow cannot be asked, or that have no gold answer, move to `data.problems`. Raises InputError if none
     is left, and what opening a model raises.
     """
-    data.require(lambda item: _unfit(entrants, item))
+    leave_out_unfit(entrants, data)
     known = {(row.flow, row.id, row.key): row for row in (read_rows(results) if results is not None else ())}
     done: dict[tuple[str, str], Row] = {}
     tasks: list[tuple[Contestant, Item, str]] = []
@@ -156,6 +156,11 @@ async def compare(
         order = [(c.name, item.id) for c in entrants for item in data.items]
         comparison.rows = [done[place] for place in order if place in done]
     return comparison
+
+
+def leave_out_unfit(entrants: Sequence[Contestant], data: Data) -> None:
+    """Move what cannot be compared to `data.problems`. Raises InputError if nothing is left."""
+    data.require(lambda item: _unfit(entrants, item))
 
 
 async def _answers(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import FlowError
 from .inputs import InputSpec
 from .models import ModelSpec
-from .node import KINDS, Node
+from .node import KINDS, Node, marked
 from .registry import Registry, nearest
 from .template import TemplateMark, tree_references
 from .tool import TOOLS, Tool
@@ -53,7 +53,7 @@ def build_nodes(written: Mapping[str, Any]) -> dict[str, Node]:
         written, "nodes", Node, lambda name, fields: _of_kind(KINDS, name, fields, ("nodes", name))
     )
     for name, node in nodes.items():
-        for field in node.marked(TemplateMark):
+        for field in marked(type(node), TemplateMark):
             try:
                 tree_references(getattr(node, field))
             except FlowError as error:

@@ -18,7 +18,7 @@ from .executor import Execution
 from .graph import Graph
 from .inputs import InputSpec, accept_inputs
 from .models import ModelSpec
-from .node import Node, RoleMark, ToolMark
+from .node import Node, RoleMark, ToolMark, marked
 from .registry import nearest
 from .result import Result, finished
 from .run import Run
@@ -80,7 +80,7 @@ class Flow(BaseModel):
         self._graph = Graph(self.nodes, frozenset(self.inputs))
         for name, node in self.nodes.items():
             for mark, noun, known in ((RoleMark, "model", self.models), (ToolMark, "tool", self.tools)):
-                for field in node.marked(mark):
+                for field in marked(type(node), mark):
                     self._check_names(getattr(node, field), noun, known, ("nodes", name, field))
             try:
                 node.check(self._base)
@@ -88,6 +88,8 @@ class Flow(BaseModel):
                 raise FlowError(error.plain, where=error.where, at=("nodes", name)) from error
         for name, tool in self.tools.items():
             tool.at(self._base)
+            for field in marked(type(tool), RoleMark):
+                self._check_names(getattr(tool, field), "model", self.models, ("tools", name, field))
             try:
                 tool.check()
             except FlowError as error:

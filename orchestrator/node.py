@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -80,19 +81,11 @@ class Node(BaseModel):
     def references(self) -> frozenset[str]:
         """Names of the inputs and nodes that must be there before this node starts."""
         mentioned = frozenset[str]()
-        for name in self.marked(TemplateMark):
+        for name in marked(type(self), TemplateMark):
             mentioned |= tree_references(getattr(self, name))
         if isinstance(self.on_error, Fallback):
             mentioned |= tree_references(self.on_error.value)
         return mentioned - {"item", "index"} if self.for_each is not None else mentioned
-
-    @classmethod
-    def marked(cls, mark: type) -> tuple[str, ...]:
-        """Names of the fields whose annotation carries `mark`."""
-        key = (cls, mark)
-        if key not in _MARKED:
-            _MARKED[key] = tuple(name for name, field in cls.model_fields.items() if _carries(field, mark))
-        return _MARKED[key]
 
     @property
     def plain(self) -> bool:
@@ -107,7 +100,10 @@ class Node(BaseModel):
         )
 
 
-_MARKED: dict[tuple[type, type], tuple[str, ...]] = {}
+@cache
+def marked(cls: type[BaseModel], mark: type) -> tuple[str, ...]:
+    """Names of the fields of `cls` whose annotation carries `mark`."""
+    return tuple(name for name, field in cls.model_fields.items() if _carries(field, mark))
 
 
 def _carries(field: Any, mark: type) -> bool:

@@ -155,7 +155,7 @@ def test_values_of_a_flow_file_can_be_changed_before_it_is_checked() -> None:
     changed = Flow.parse(YAML, changes={"nodes.draft.max_tokens": 7, "models.large.temperature": 0.5})
     assert changed.written()["nodes"]["draft"]["max_tokens"] == 7
     assert changed.models["large"].temperature == 0.5
-    with pytest.raises(FlowError, match="there is nothing at 'nodes.drift' to change"):
+    with pytest.raises(FlowError, match=r"there is nothing at 'nodes\.drift' to change"):
         Flow.parse(YAML, changes={"nodes.drift.max_tokens": 7})
     with pytest.raises(FlowError, match="has no field 'max_token'"):
         Flow.parse(YAML, changes={"nodes.draft.max_token": 7})

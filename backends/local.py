@@ -1,0 +1,190 @@
+"""`LocalBackend`: a model file run by llama.cpp on this machine, for as long as it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib.util
+import os
+import sys
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError
+from . import catalogue
+from .backend import Count, Counters, ServerFacts
+from .llama_server import LlamaServer, Settings, borrow, give_back
+from .request import Completion, OnDelta, Request
+
+if TYPE_CHECKING:
+    from .openai import OpenAIBackend
+
+PROMPT_CACHE = 2048
+"""Mebibytes that llama.cpp may use to keep the prompts of slots that are given away, so that they can come back."""
+
+
+class LocalBackend:
+    """Runs a GGUF file with llama.cpp and speaks to it as to any server.
+
+    The model is loaded at the first use, or by `start`; all backends of this process with the same file and options
+    share one server, which ends with the last of them. A request goes to the slot whose last prompt begins most like
+    its own; prompts that lose their slot are kept in memory (`cache_ram_mib` of the options, 2,048 MiB if not given)
+    and come back, so that prompts with a few common beginnings are cached in whatever order they come.
+
+    llama.cpp computes a cached prompt in other batches than a new one, so that with `temperature: 0` the answers are
+    nearly always, but not provably, the same.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        model_or_path: str | Path,
+        *,
+        context: int = 4096,
+        slots: int = 4,
+        threads: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        timeout: float = 600.0,
+    ) -> None:
+        """Find the model's file; nothing is loaded yet.
+
+        `model_or_path`: a name of the catalogue or the path of a GGUF file. `context`: tokens of prompt and answer
+        together, for each request. `slots`: requests answered at once; each takes memory for a whole context.
+        `threads`: threads that compute; None takes the physical cores this process may use. `options`: fields of
+        llama.cpp's `CommonParams`, such as `n_gpu_layers`. `timeout`: seconds that a call may take.
+
+        Raises `ModelFileError` if the file is not there, `FlowError` for an option that llama.cpp does not have, and
+        `BackendError` if xllamacpp is not installed.
+        """
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise BackendError(
+                'Local models need xllamacpp, which is not installed. Install it with: pip install "laconic[local]"'
+            )
+        self.path = catalogue.path(model_or_path)
+        known = catalogue.CATALOGUE.get(str(model_or_path).lower())
+        self.model = known.name if known is not None and not Path(model_or_path).is_file() else self.path.stem
+        self.context = context
+        self.timeout = timeout
+        with self.path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ModelFileError(f"{self.path} is not a GGUF file, the kind that llama.cpp reads.")
+        names = {self.model, self.path.stem} | {
+            entry.name for entry in catalogue.CATALOGUE.values() if entry.file == self.path.name
+        }
+        self.settings = Settings(
+            str(self.path.resolve()),
+            tuple(sorted(names)),
+            threads if threads is not None else _physical_cores(),
+            tuple(sorted(_parameters(context, slots, options or {}).items())),
+        )
+        self._server: LlamaServer | None = None
+        self._backend: OpenAIBackend | None = None
+        self._release: weakref.finalize[[LlamaServer], LocalBackend] | None = None
+        self._starting = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
+    async def start(self) -> None:
+        """Load the model, unless it is; other tasks go on meanwhile. Raises `ModelFileError` if llama.cpp cannot."""
+        await self._ready()
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Answer one request; streams if `on_delta` is given. Raises as `OpenAIBackend` does."""
+        backend = await self._ready()
+        try:
+            return await backend.complete(request, on_delta)
+        except BackendError as error:
+            if self._server is not None and not self._server.alive:
+                raise BackendUnreachable(
+                    f"The llama.cpp process of {self.model!r} has ended, perhaps for want of memory. The next call starts "
+                    "it again; a smaller `context` or fewer `slots` need less memory."
+                ) from error
+            raise
+
+    async def count(self, request: Request) -> Count:
+        """Prompt tokens of `request`, exactly."""
+        return await (await self._ready()).count(request)
+
+    async def facts(self) -> ServerFacts:
+        """What llama.cpp says of itself."""
+        return await (await self._ready()).facts()
+
+    async def counters(self) -> Counters | None:
+        """The server's own totals since it was started, over all backends of this process that share it."""
+        return await (await self._ready()).counters()
+
+    async def aclose(self) -> None:
+        """Give the server back; it ends if nobody else uses it. A later call would start it again."""
+        backend, self._backend, self._server = self._backend, None, None
+        release, self._release = self._release, None
+        try:
+            if backend is not None:
+                await backend.aclose()
+        finally:
+            if release is not None:
+                release()
+
+    async def _ready(self) -> OpenAIBackend:
+        if self._backend is not None and self._server is not None and self._server.alive:
+            return self._backend
+        async with self._starting:
+            if self._backend is not None and self._server is not None and self._server.alive:
+                return self._backend
+            from .openai import OpenAIBackend
+
+            await self.aclose()
+            server = borrow(self.settings)
+            release = weakref.finalize(self, give_back, server)  # also at exit, and if nobody closes us
+            try:
+                await asyncio.to_thread(server.start)
+            except BaseException:
+                release()
+                raise
+            self._server, self._release = server, release
+            url = f"{server.address}/v1"
+            self._backend = OpenAIBackend(self.model, url, key=server.key, timeout=self.timeout, name=self.name)
+            return self._backend
+
+
+def _parameters(context: int, slots: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """llama.cpp's parameters: ours, and over them the user's."""
+    if context < 1 or slots < 1:
+        raise FlowError(f"A local model needs a context and slots of at least 1, not {context} and {slots}.")
+    import xllamacpp
+
+    known = [name for name in dir(xllamacpp.CommonParams) if not name.startswith("_")]
+    for name, value in options.items():
+        if name not in known or not isinstance(value, (bool, int, float, str)):
+            near = difflib.get_close_matches(name, known, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(near)}?" if near and name not in known else ""
+            raise FlowError(f"llama.cpp has no option {name!r} that can be set to {value!r}.{hint}")
+    ours = {
+        "n_ctx": context * slots,
+        "n_parallel": slots,
+        "cache_ram_mib": PROMPT_CACHE,
+        "endpoint_metrics": True,
+        "endpoint_slots": False,
+        "ui": False,
+        "cors_origins": "http://127.0.0.1",
+        "verbosity": 1,
+    }
+    return ours | dict(options)
+
+
+def _physical_cores() -> int | None:
+    """The physical cores this process may run on, where that can be told; None leaves it to llama.cpp."""
+    if sys.platform != "linux":
+        return None
+    try:
+        allowed = os.sched_getaffinity(0)
+        cores = {
+            Path(f"/sys/devices/system/cpu/cpu{number}/topology/core_cpus_list").read_text(encoding="ascii")
+            for number in allowed
+        }
+    except OSError:
+        return None
+    return max(1, len(cores))
