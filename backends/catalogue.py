@@ -129,8 +129,8 @@ def path(name_or_path: str | Path) -> Path:
             f"`laconic models pull {known.name}`."
         )
     raise ModelFileError(
-        f"The model {known.name!r} is not on this machine (looked for {kept}). Get it with "
-        f"`laconic models pull {known.name}` ({known.size / 1e6:,.0f} MB, {known.licence}), or give the path of its file."
+        f"The model {known.name!r} is not on this machine (looked for {kept}). Get it with `laconic models pull "
+        f"{known.name}` ({known.size / 1e6:,.0f} MB, {known.licence}), or give the path of its file."
     )
 
 
@@ -144,7 +144,8 @@ def verify(name: str, file: Path, progress: Progress | None = None) -> None:
         size = file.stat().st_size
         if size != known.size:
             raise ModelFileError(
-                f"{file} is not {known.name}: it should have {known.size:,} bytes and has {size:,}. It was left as it is."
+                f"{file} is not {known.name}: it should have {known.size:,} bytes and has {size:,}. "
+                "It was left as it is."
             )
         digest = hashlib.sha256()
         with file.open("rb") as stream:

@@ -100,8 +100,8 @@ class LocalBackend:
         except BackendError as error:
             if self._server is not None and not self._server.alive:
                 raise BackendUnreachable(
-                    f"The llama.cpp process of {self.model!r} has ended, perhaps for want of memory. The next call starts "
-                    "it again; a smaller `context` or fewer `slots` need less memory."
+                    f"The llama.cpp process of {self.model!r} has ended, perhaps for want of memory. The next call "
+                    "starts it again; a smaller `context` or fewer `slots` need less memory."
                 ) from error
             raise
 

@@ -48,9 +48,11 @@ class ReplayFile:
         self.path = Path(path).expanduser()
         self._completions: dict[str, Completion] = {}
         decoder = msgspec.json.Decoder(Recorded)
+        number = 0
         try:
             with self.path.open("rb") as lines:
-                for number, line in enumerate(lines, start=1):
+                for line in lines:
+                    number += 1
                     if line.strip():
                         recorded = decoder.decode(line)
                         self._completions.setdefault(content_key(recorded.request), recorded.completion)

@@ -268,7 +268,7 @@ class NoopBackend:
         self._delta = Delta(text)
         self._count = Count(usage.prompt or 0)
 
-    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:  # noqa: ARG002  # of the protocol
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """The same completion for every request."""
         self.calls += 1
         await asyncio.sleep(0)
@@ -276,7 +276,7 @@ class NoopBackend:
             on_delta(self._delta)
         return self._completion
 
-    async def count(self, request: Request) -> Count:  # noqa: ARG002  # of the protocol
+    async def count(self, request: Request) -> Count:
         """The same count for every request."""
         return self._count
 

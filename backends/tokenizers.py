@@ -198,24 +198,31 @@ class TiktokenTokenizer:
     """
 
     def __init__(self, model: str) -> None:
-        """Find and load the encoding of a model name.
-
-        Raises `TokenizerUnavailable` if the name is not one of OpenAI's, or the encoding is not on this machine and
-        cannot be fetched within 15 seconds.
-        """
+        """Find out the encoding of a model name; raises `TokenizerUnavailable` if it is not one of OpenAI's."""
         self.name = model
-        self._encoding = _encoding_of(model)
+        self.encoding = _encoding_name(model)
+        """The encoding's name, such as `o200k_base`."""
+        self._loaded: tiktoken.Encoding | None = None
+
+    def load(self) -> tiktoken.Encoding:
+        """The encoding itself, loaded at first use, and fetched at the first use on a machine.
+
+        Raises `TokenizerUnavailable` if it is not on this machine and cannot be fetched within 15 seconds.
+        """
+        if self._loaded is None:
+            self._loaded = _load_encoding(self.encoding, self.name)
+        return self._loaded
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of plain text; text that looks like a special token is text."""
-        return self._encoding.encode_ordinary(text)
+        """Token ids of plain text; text that looks like a special token is text. Raises as `load` does."""
+        return self.load().encode_ordinary(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids."""
-        return self._encoding.decode(list(ids))
+        """The text of token ids. Raises as `load` does."""
+        return self.load().decode(list(ids))
 
     def count_request(self, request: Request) -> Count:
-        """Prompt tokens of a request."""
+        """Prompt tokens of a request. Raises as `load` does."""
         if request.prompt_token_ids is not None:
             return Count(len(request.prompt_token_ids))
         if request.messages is None:
@@ -229,21 +236,27 @@ class TiktokenTokenizer:
         return Count(tokens + more, "estimated" if more else "counted")
 
 
+WAYS_OUT = (
+    "Ways out: set TIKTOKEN_CACHE_DIR to a folder that holds the encoding, give the model's tokenizer.json "
+    "(`options: {tokenizer: PATH}`), use a server that counts prompts (/tokenize), or set `estimate: true`."
+)
+
 _given_up: set[str] = set()
 """Encodings that did not come in time; their threads may still be at it."""
 
 
-def _encoding_of(model: str) -> tiktoken.Encoding:
+def _encoding_name(model: str) -> str:
     import tiktoken
 
-    ways = (
-        "Ways out: set TIKTOKEN_CACHE_DIR to a folder that holds the encoding, give the model's tokenizer.json "
-        "(`options: {tokenizer: PATH}`), use a server that counts prompts (/tokenize), or set `estimate: true`."
-    )
     try:
-        name = tiktoken.encoding_name_for_model(model)
+        return tiktoken.encoding_name_for_model(model)
     except KeyError:
-        raise TokenizerUnavailable(f"tiktoken knows no encoding for the model {model!r}. {ways}") from None
+        raise TokenizerUnavailable(f"tiktoken knows no encoding for the model {model!r}. {WAYS_OUT}") from None
+
+
+def _load_encoding(name: str, model: str) -> tiktoken.Encoding:
+    import tiktoken
+
     try:  # tiktoken itself fetches without a limit in time, and one that hangs makes all others wait
         limit = 0.5 if name in _given_up else LOADING_LIMIT
         return within(limit, lambda: tiktoken.get_encoding(name), name=f"tiktoken-{name}")
@@ -253,7 +266,7 @@ def _encoding_of(model: str) -> tiktoken.Encoding:
         reason = str(error) if isinstance(error, TimeoutError) else type(error).__name__
         raise TokenizerUnavailable(
             f"The encoding {name!r} of the model {model!r} is not on this machine and could not be fetched ({reason}). "
-            + ways
+            + WAYS_OUT
         ) from error
 
 

@@ -6,6 +6,9 @@ import typer
 
 from .compare import compare
 from .errors import guarded
+from .ledger import ledger
+from .run import run
+from .runs import runs
 
 __all__ = ["app", "main"]
 
@@ -25,7 +28,7 @@ def _laconic() -> None:
     """Without a callback a lone command would swallow its own name."""
 
 
-for command in (compare,):
+for command in (run, runs, ledger, compare):
     app.command()(guarded(command))
 
 

@@ -17,7 +17,14 @@ from ..orchestrator import Flow, ModelSpec, new_run_id
 from ..orchestrator.inputs import accept_inputs
 
 # A record's inputs are the flow's inputs; what else a run needs is kept beside them under names no input can have.
-DATA, LIMIT, AT_ONCE, RESUMES, PROCESS, COMPARE = "@data", "@limit", "@items_at_once", "@resumes", "@process", "@compare"
+DATA, LIMIT, AT_ONCE, RESUMES, PROCESS, COMPARE = (
+    "@data",
+    "@limit",
+    "@items_at_once",
+    "@resumes",
+    "@process",
+    "@compare",
+)
 
 
 @dataclass
@@ -67,7 +74,7 @@ class Job:
         beside = {name: value for name, value in record.inputs.items() if name.startswith("@")}
         if COMPARE in beside:
             raise InputError(
-                f"run {record.run} is part of a comparison; run that `laconic compare` again with its --results to go on"
+                f"run {record.run} is part of a comparison; the same `laconic compare` with its --results goes on"
             )
         try:
             flow = Flow.parse(record.text, name=f"run {record.run}", base=record.folder)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from ..accounting.totals import Total
 from ..evals.figures import FlowFigures
 from ..evals.report import rich_table, text_table
+from .text import harmless
 
 
 def show_comparison(figures: Sequence[FlowFigures]) -> None:
@@ -19,3 +22,48 @@ def show_comparison(figures: Sequence[FlowFigures]) -> None:
         Console().print(rich_table(figures))
     else:
         sys.stdout.write(text_table(figures) + "\n")
+
+
+def show_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, foot: Sequence[str] | None = None
+) -> None:
+    """A table whose first `left` columns are words and the others figures; `foot` is its last line, set apart."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(pad_edge=False, show_footer=foot is not None)
+        for i, name in enumerate(head):
+            justify: Any = "left" if i < left else "right"
+            table.add_column(Text(name), footer=Text(foot[i]) if foot is not None else "", justify=justify)
+        for row in rows:
+            table.add_row(*(Text(harmless(cell)) for cell in row))
+        Console().print(table)
+        return
+    lines = [head, *rows, *([foot] if foot is not None else [])]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        cells = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def totals_as_data(total: Total) -> dict[str, Any]:
+    """A total as plain data: figures, and for each field that is a lower bound, in how many calls it is unknown."""
+    return {
+        "prompt": total.prompt,
+        "cached": total.cache_read,
+        "completion": total.completion,
+        "total": total.total,
+        "calls": total.sent,
+        "replayed": total.replayed,
+        "seconds": round(total.seconds, 3),
+        "avoided": total.avoided_prompt + total.avoided_completion,
+        "cost": None if total.at_least("cost") else str(total.cost),
+        "unknown": dict(total.unknown),
+        "counted": total.counted,
+        "estimated": total.estimated,
+    }

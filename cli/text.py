@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _HARMLESS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {0x7F: "␡"}
-_HARMLESS |= {code: "·" for code in range(0x80, 0xA0)}
+_HARMLESS |= dict.fromkeys(range(0x80, 0xA0), "·")
 
 
 def harmless(text: str) -> str:

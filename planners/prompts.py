@@ -38,9 +38,9 @@ REACT = """Answer the question by calling tools, one call in a turn.
 Tools:
 {tools}
 In each turn write
-Thought: what you need next
+Thought: what you have found, and what you still need
 Action: tool[input]
-and stop. You are then given the Observation. Once you know the answer, write
+and stop. You are then given the Observation. Go on until an observation states the answer. Then write
 Thought: the conclusion
 Answer: the answer in a few words"""
 

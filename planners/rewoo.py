@@ -45,7 +45,7 @@ class ReWOO(Node):
     exemplars: Examples = Field(default=True, description="The built-in worked examples, none, or your own.")
 
     async def run(self, ctx: Context) -> str:
-        """Children: `plan`, then `E1`, `E2`, ... and `solve`; `direct` instead of these if there is no plan to follow."""
+        """Children: `plan`, then `E1`, `E2`, ... and `solve`; `direct` instead if there is no plan to follow."""
         question = ctx.text(self.question)
         shown = fitting(self.exemplars, ctx.tools, self.tools)
         planning = PlanNode(
