@@ -16,7 +16,7 @@ from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError
 from . import catalogue
 from .backend import Count, Counters, ServerFacts
 from .llama_server import LlamaServer, Settings, borrow, give_back
-from .request import Completion, OnDelta, Request
+from .request import Completion, Delta, OnDelta, Request
 
 if TYPE_CHECKING:
     from .openai import OpenAIBackend
@@ -93,10 +93,14 @@ class LocalBackend:
         await self._ready()
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """Answer one request; streams if `on_delta` is given. Raises as `OpenAIBackend` does."""
+        """Answer one request. Raises as `OpenAIBackend` does, and `BackendUnreachable` if the server's process ended.
+
+        The answer always comes as a stream, whether `on_delta` wants it or not: only then does the server stop at once
+        when the call is cancelled, and only then is it known how much it had generated.
+        """
         backend = await self._ready()
         try:
-            return await backend.complete(request, on_delta)
+            return await backend.complete(request, on_delta or _ignore)
         except BackendError as error:
             if self._server is not None and not self._server.alive:
                 raise BackendUnreachable(
@@ -148,6 +152,10 @@ class LocalBackend:
             url = f"{server.address}/v1"
             self._backend = OpenAIBackend(self.model, url, key=server.key, timeout=self.timeout, name=self.name)
             return self._backend
+
+
+def _ignore(delta: Delta) -> None:
+    """A piece of an answer that nobody asked to see."""
 
 
 def _parameters(context: int, slots: int, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -240,20 +240,19 @@ class OpenAIBackend:
         return len(self.tokenizer.encode(text)) if self.tokenizer is not None else None
 
     def _said(self, usage: Usage, facts: ServerFacts) -> Usage:
-        """A server's usage, with what its kind leaves unsaid.
+        """A server's usage, read as its kind means it.
 
-        Local servers bill no cache writes; and a vLLM that once reported cached tokens says nothing of them only where
-        there were none.
+        Local servers bill no cache writes; the tokens that vLLM reports as written to its cache were computed like any
+        other. And a vLLM that once reported cached tokens says nothing of them only where there were none.
         """
         if facts.server == "other":
             return usage
-        if usage.cache_read is not None:
+        read = usage.cache_read
+        if read is not None:
             self._reports_cached = True
         elif self._reports_cached and facts.server == "vllm":
-            usage = msgspec.structs.replace(usage, cache_read=0)
-        if usage.cache_write is None:
-            usage = msgspec.structs.replace(usage, cache_write=0)
-        return usage
+            read = 0
+        return Usage(usage.prompt, usage.completion, read, 0, usage.reasoning, usage.source)
 
 
 def _at_hand(completion: Completion) -> int | None:

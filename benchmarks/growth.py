@@ -1,7 +1,7 @@
 """Cells for Laconic alone: what a node costs as graphs grow, and what memory a waiting node takes.
 
-    python benchmarks/growth.py chain 10000        microseconds per node
-    python benchmarks/growth.py waiting 100000     bytes per node behind a closed gate
+python benchmarks/growth.py chain 10000        microseconds per node (`asyncio` for bare tasks)
+python benchmarks/growth.py waiting 100000     bytes per node behind a closed gate
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+import with_asyncio
 from laconic import Context, Flow, Node, kind
 from with_laconic import Bench, Step, Total, flow, line
 
@@ -76,29 +77,47 @@ FLOWS: dict[str, tuple[Callable[[int], Flow], dict[str, int]]] = {
 
 
 async def cost(name: str, size: int) -> dict[str, float]:
-    """Microseconds a node: to make the flow, and to run it (median of `TURNS` after one to warm up)."""
+    """Microseconds a node: to make the flow, and to run it."""
     make, inputs = FLOWS[name]
     worked = time.process_time()
     graph = make(size)
     made = time.process_time() - worked
-    bench, repeats = Bench(), max(1, LEAST // size)
+    bench = Bench()
+    answer = {"chain": size, "for_each": sum(range(size)) + size, "fan_out": 1}[name]
+
+    async def run() -> None:
+        before = len(bench.runtime.ledger.calls)
+        assert await bench.answer(graph, **inputs) == answer
+        assert len(bench.runtime.ledger.calls) - before >= size
+
+    return {**await timed(run, size), "make": made * 1e6 / size}
+
+
+async def floor(size: int) -> dict[str, float]:
+    """The same of bare asyncio: `size` tasks at once."""
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(with_asyncio.step(number)) for number in range(size)]
+        assert sum(task.result() for task in tasks) == sum(range(size)) + size
+
+    return await timed(run, size)
+
+
+async def timed(run: Callable[[], Awaitable[None]], size: int) -> dict[str, float]:
+    """Microseconds a node, by the clock and of processor time: medians of `TURNS` after one to warm up."""
+    repeats = max(1, LEAST // size)
     wall, processor = [], []
     for turn in range(TURNS + 1):
         gc.collect()
         started, worked = time.perf_counter(), time.process_time()
         for _ in range(repeats):
-            answer = await bench.answer(graph, **inputs)
+            await run()
         if turn > 0:
             wall.append(time.perf_counter() - started)
             processor.append(time.process_time() - worked)
-        assert answer == {"chain": size, "for_each": sum(range(size)) + size, "fan_out": 1}[name]
-        assert len(bench.runtime.ledger.calls) >= (turn + 1) * repeats * size
     micro = 1e6 / (size * repeats)
-    return {
-        "wall": statistics.median(wall) * micro,
-        "cpu": statistics.median(processor) * micro,
-        "make": made * 1e6 / size,
-    }
+    return {"wall": statistics.median(wall) * micro, "cpu": statistics.median(processor) * micro}
 
 
 async def waiting(size: int) -> dict[str, float]:
@@ -121,4 +140,8 @@ async def waiting(size: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     what, size = sys.argv[1], int(sys.argv[2])
-    print(json.dumps(asyncio.run(waiting(size) if what == "waiting" else cost(what, size))))
+    if what == "waiting":
+        figures = asyncio.run(waiting(size))
+    else:
+        figures = asyncio.run(floor(size) if what == "asyncio" else cost(what, size))
+    print(json.dumps(figures))

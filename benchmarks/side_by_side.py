@@ -182,5 +182,7 @@ def options(about: str, *, quick: bool = False) -> Namespace:
     parser = ArgumentParser(description=about)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     if quick:
-        parser.add_argument("--quick", action="store_true", help="one round and smaller sizes: rough figures in seconds")
+        parser.add_argument(
+            "--quick", action="store_true", help="one round and smaller sizes: rough figures in seconds"
+        )
     return parser.parse_args()

@@ -29,7 +29,9 @@ from .options import (
     AtOnceOption,
     LimitOption,
     ModelOption,
+    SetOption,
     StoreOption,
+    load_flows,
     model_specs,
     preflight,
     tell_problems,
@@ -46,6 +48,7 @@ def compare(
     ],
     limit: LimitOption = None,
     model: ModelOption = None,
+    change: SetOption = None,
     store: StoreOption = None,
     results: Annotated[
         Path | None,
@@ -59,7 +62,7 @@ def compare(
 
     With --results a comparison that was stopped goes on where it was.
     """
-    loaded = with_models([Flow.load(path) for path in flows], model_specs(model))
+    loaded = with_models(load_flows(flows, change), model_specs(model))
     entrants = contestants([(path.stem, flow) for path, flow in zip(flows, loaded, strict=True)])
     items = read_items(data, limit)
     leave_out_unfit(entrants, items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from ..errors import InputError, LaconicError
 from ..evals.data import Data
 from ..orchestrator import Flow, ModelSpec, Runtime
 from ..orchestrator.registry import nearest
+from ..orchestrator.yaml_source import read_yaml
 from .errors import say
 
 StoreOption = Annotated[
@@ -27,6 +28,14 @@ ModelOption = Annotated[
         "--model",
         metavar="ROLE=SPEC",
         help="Another model in a role: local:NAME, http://host:port/v1#NAME, vllm:http://host:port/v1#NAME.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Another value in the flow file, such as nodes.answer.max_steps=4; VALUE is YAML.",
     ),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
@@ -49,6 +58,29 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
 def model_specs(texts: Sequence[str] | None) -> dict[str, ModelSpec]:
     """The `--model` options by role. Raises InputError."""
     return {role: ModelSpec.parse(text) for role, text in pairs(texts, "--model").items()}
+
+
+def load_flows(paths: Sequence[Path], sets: Sequence[str] | None) -> list[Flow]:
+    """The flow files, each with those of the `--set` changes that have a place in it.
+
+    Raises InputError for a change that has no place in any of them, and FlowError.
+    """
+    changes = {key: read_yaml(value, f"--set {key}").data for key, value in pairs(sets, "--set").items()}
+    flows = [Flow.load(path) for path in paths]
+    for key in changes:
+        if not any(_has_place(flow, key) for flow in flows):
+            raise InputError(f"--set {key}: there is no such place in {', '.join(str(path) for path in paths)}")
+    fitting = [{key: value for key, value in changes.items() if _has_place(flow, key)} for flow in flows]
+    return [
+        Flow.load(path, mine) if mine else flow for path, flow, mine in zip(paths, flows, fitting, strict=True)
+    ]
+
+
+def _has_place(flow: Flow, key: str) -> bool:
+    place: Any = flow.written()
+    for name in key.split(".")[:-1]:
+        place = place.get(name) if isinstance(place, dict) else None
+    return isinstance(place, dict)
 
 
 def with_models(flows: Sequence[Flow], specs: Mapping[str, ModelSpec]) -> list[Flow]:
@@ -77,6 +109,12 @@ async def preflight(flows: Sequence[Flow], runtime: Runtime) -> dict[tuple[str, 
                 facts = await model.backend.facts()
             except LaconicError as error:
                 raise InputError(f"the model {role!r} of the flow {flow.name!r} cannot be used: {error}") from error
+            except (TypeError, ValueError, KeyError) as error:
+                if not spec.options:
+                    raise
+                raise InputError(
+                    f"the model {role!r} of the flow {flow.name!r} has `options` that its backend does not take: {error!r}"
+                ) from error
             if not has_model(facts, model.backend.model):
                 raise InputError(
                     f"the model {role!r} of the flow {flow.name!r}: the server at {spec.url} has no model "

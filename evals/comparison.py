@@ -212,7 +212,7 @@ async def answer(
         status="unserved" if unserved(result.error) else result.status,
         published=ledger.view("published:rewoo").total.total,
         seconds=time.perf_counter() - started,
-        steps=_steps(contestant.flow, contestant.output, result),
+        steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
         error="" if result.error is None else str(result.error),
         finished=time.time(),
         **tokens_of(ledger.calls),  # type: ignore[arg-type]  # the fields by name, each of its own type
@@ -241,7 +241,7 @@ def _order(entrants: Sequence[Contestant], items: Sequence[Item], item_by_item: 
     return [(contestant, item) for contestant in entrants for item in items]
 
 
-def _steps(flow: Flow, output: str, result: Result) -> int:
+def _children(flow: Flow, output: str, result: Result) -> int:
     """How many nodes the nodes behind the answer expanded into."""
     roots = tuple(f"{name}/" for name in tree_references(flow.outputs[output]))
     return sum(1 for record in result.nodes if record.path.startswith(roots) and record.status != "cancelled")

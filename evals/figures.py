@@ -51,7 +51,7 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
     """All tokens as the view `published:rewoo` sums them."""
     calls: int
     steps: float
-    """Nodes that the answering node expanded into, mean."""
+    """Nodes that the answering node expanded into, or calls if it did not; mean."""
     seconds: float
     """Seconds an item, mean."""
     avoided: int

@@ -43,7 +43,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     avoided: int = 0
     seconds: float = 0.0
     steps: int = 0
-    """Nodes that the answering node expanded into; 0 for a single call."""
+    """Nodes that the answering node expanded into (plan, tool steps, solve); calls, if it did not."""
     unknown: tuple[str, ...] = ()
     """Which of prompt, cached, completion are lower bounds, because a server did not say."""
     estimated: int = 0

@@ -10,7 +10,7 @@ _MARKER = re.compile(
 )
 _FENCE = re.compile(r"^\s*```.*$", re.MULTILINE)
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
-_ABBREVIATION = re.compile(r"(?:^|[\s.])(?:[^\W\d_]|Jr|Sr|Inc|Ltd|Co|Corp|Bros|St|No|[ap]\.m)\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"(?:[\s.][^\W\d_]|\s(?:Jr|Sr|Inc|Ltd|Co|Corp|Bros|[ap]\.m))\.$", re.IGNORECASE)
 
 
 def short_answer(text: str) -> str:

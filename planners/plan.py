@@ -17,7 +17,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..errors import PlanError
-from .call import Call
 from .plan_text import WrittenStep, read_json, read_text, says_no_tool
 
 _REFERENCE = re.compile(r"#[Ee]([0-9]+)(?!\w)")
@@ -68,43 +67,50 @@ class Plan:
         return "\n".join(lines) or "No tool is needed."
 
 
-def parse_plan(text: str, tools: Collection[str] = (), *, max_steps: int = 20) -> Plan:
+def parse_plan(text: str, tools: Collection[str] = (), *, max_steps: int = 20, partial: bool = False) -> Plan:
     """Read a model's plan, in the text form or as JSON: a list of `{"id", "reason", "tool", "input"}`.
 
     Chatter around the plan is passed over; a tool's name is taken in any case; a tool that is not one of `tools` is no
     error. A step that repeats the very call of an earlier one is dropped and references to it lead to that one.
 
     Raises PlanError, with a message fit to be sent back to the model, for: no steps, an id given twice, a reference to
-    an unknown or later step or to the step itself, a step that is not a call, more than `max_steps` steps.
+    an unknown or later step or to the step itself, a step that is not a call, more than `max_steps` steps. With
+    `partial`, a step that cannot be used is left out, and with it what needs it; then only a plan of which nothing is
+    left raises.
     """
     written = read_text(text, tools) or read_json(text, tools)
-    if not written:
-        if says_no_tool(text):
-            return Plan(())
-        raise PlanError("there is no step in the plan: write each step as a line such as #E1 = tool[input]")
-    ids = [step.id for step in written]
+    if not written and says_no_tool(text):
+        return Plan(())
     steps: list[PlanStep] = []
     known: dict[str, str] = {}
     calls: dict[tuple[str, tuple[str | Ref, ...]], str] = {}
+    ids = [step.id for step in written]
     for step in written:
-        if step.id in known:
-            raise PlanError(f"{step.where}: #{step.id} is defined twice; give every step its own number")
-        if step.call is None:
-            raise PlanError(f"{step.where}: #{step.id} is not a tool call; write #{step.id} = tool[input]")
-        argument = _resolved(step, step.call, known, ids)
-        same = calls.setdefault((step.call.tool, argument), step.id)
+        try:
+            checked = _checked(step, known, ids)
+        except PlanError:
+            if partial:
+                continue
+            raise
+        same = calls.setdefault((checked.tool, checked.argument), step.id)
         known[step.id] = same
         if same == step.id:
-            steps.append(PlanStep(step.id, step.reason, step.call.tool, argument))
-    if len(steps) > max_steps:
+            steps.append(checked)
+    if not steps:
+        raise PlanError("there is no step in the plan: write each step as a line such as #E1 = tool[input]")
+    if len(steps) > max_steps and not partial:
         raise PlanError(f"the plan has {len(steps)} steps; at most {max_steps} are allowed, so keep only those needed")
-    return Plan(tuple(steps))
+    return Plan(tuple(steps[:max_steps]))
 
 
-def _resolved(step: WrittenStep, call: Call, known: Mapping[str, str], ids: Collection[str]) -> tuple[str | Ref, ...]:
-    """The parts of an input, each reference checked and led to the step that really runs."""
+def _checked(step: WrittenStep, known: Mapping[str, str], ids: Collection[str]) -> PlanStep:
+    """A step whose references lead to steps that really run; `known` leads every earlier id to such a step."""
+    if step.id in known:
+        raise PlanError(f"{step.where}: #{step.id} is defined twice; give every step its own number")
+    if step.call is None:
+        raise PlanError(f"{step.where}: #{step.id} is not a tool call; write #{step.id} = tool[input]")
     parts: list[str | Ref] = []
-    for part in references(call.argument):
+    for part in references(step.call.argument):
         if isinstance(part, Ref):
             if part.id == step.id:
                 raise PlanError(f"{step.where}: #{step.id} refers to itself; an input may use only earlier results")
@@ -113,7 +119,7 @@ def _resolved(step: WrittenStep, call: Call, known: Mapping[str, str], ids: Coll
                 raise PlanError(f"{step.where}: #{step.id} uses #{part.id}, {why}; use only results of earlier steps")
             part = Ref(known[part.id])
         parts.append(part)
-    return tuple(parts)
+    return PlanStep(step.id, step.reason, step.call.tool, tuple(parts))
 
 
 def references(argument: str) -> tuple[str | Ref, ...]:

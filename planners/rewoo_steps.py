@@ -28,7 +28,7 @@ class Evidence(NamedTuple):
 
 
 class PlanNode(Node):
-    """Ask for the plan, once more if it cannot be used; the value is the plan, None if the second cannot either."""
+    """Ask for the plan, once more if it cannot be used; the value is the plan, None if nothing of it can be used."""
 
     kind: ClassVar[str] = "plan"
 
@@ -39,19 +39,26 @@ class PlanNode(Node):
     max_tokens: int
 
     async def run(self, ctx: Context) -> Plan | None:
-        """One call, purpose `plan`, and at most one more, purpose `repair`."""
+        """One call, purpose `plan`, and at most one more, purpose `repair`; then what can be used of either."""
         said = await ctx.complete(self.prompt, model=self.model, purpose="plan", max_tokens=self.max_tokens)
         try:
             return parse_plan(said.text, self.tools, max_steps=self.max_steps)
         except PlanError as error:
             ctx.note(f"asked for a better plan: {error}")
             prompt = repair_prompt(self.prompt, said.text, str(error))
-        said = await ctx.complete(prompt, model=self.model, purpose="repair", max_tokens=self.max_tokens)
+        again = await ctx.complete(prompt, model=self.model, purpose="repair", max_tokens=self.max_tokens)
         try:
-            return parse_plan(said.text, self.tools, max_steps=self.max_steps)
+            return parse_plan(again.text, self.tools, max_steps=self.max_steps)
         except PlanError as error:
-            ctx.note(f"no usable plan: {error}")
-            return None
+            ctx.note(f"that plan cannot be used either: {error}")
+        for text in (again.text, said.text):
+            try:
+                plan = parse_plan(text, self.tools, max_steps=self.max_steps, partial=True)
+            except PlanError:
+                continue
+            ctx.note(f"followed the part of it that can be used: {', '.join(step.id for step in plan.steps)}")
+            return plan
+        return None
 
 
 class EvidenceNode(Node):

@@ -56,7 +56,7 @@ async def call_tool(ctx: Context, names: Sequence[str], tool: str, argument: str
         value = await ctx.tool(tool, argument)
     except (ToolError, BackendError, NodeError) as error:
         ctx.note(f"{tool}: {error}")
-        return Returned(f"The tool {tool} failed: {shorten(str(error), most_tokens)}", failed=True)
+        return Returned(f"Error: {shorten(str(error), most_tokens)}", failed=True)
     return Returned(shorten(str(value), most_tokens))
 
 

@@ -295,6 +295,20 @@ class TestTree:
         (await large).release()
         await late
 
+    async def test_who_is_blocked_twice_is_not_overtaken_at_the_upper_scope(self) -> None:
+        run = scope(tokens=100)
+        one, other = scope("one", run, tokens=50), scope("other", run)
+        held = [await one.reserve(prompt=20, max_tokens=0), await other.reserve(prompt=60, max_tokens=0)]
+        early = asyncio.create_task(one.reserve(prompt=45, max_tokens=0))
+        await idle()
+        late = asyncio.create_task(other.reserve(prompt=5, max_tokens=0))
+        await idle()
+        assert not late.done()
+        for reservation in held:
+            reservation.release()
+        assert (await early).prompt == 45
+        assert (await late).prompt == 5
+
 
 limits = st.none() | st.integers(1, 60)
 

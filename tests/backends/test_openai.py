@@ -154,6 +154,13 @@ async def test_local_servers_bill_no_cache_writes(server: Any, backend: OpenAIBa
     kind(server)
     server.reply(CHAT, ANSWER)
     assert (await backend.complete(HI)).usage == Usage(9, 4, 3, 0)
+    written = {"cached_tokens": 0, "created_cache_tokens": 8}
+    server.reply(
+        CHAT, ANSWER | {"usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": written}}
+    )
+    usage = (await backend.complete(HI)).usage
+    assert usage == Usage(9, 4, 0, 0)
+    assert usage.uncached == 9, "all of the prompt was computed"
 
 
 async def test_a_vllm_that_reports_cached_tokens_leaves_out_only_zeros(server: Any, backend: OpenAIBackend) -> None:

@@ -233,7 +233,7 @@ async def test_nonsense_in_the_middle_keeps_what_arrived(server: Any, backend: O
 
 
 async def test_a_timeout_in_the_middle_keeps_what_arrived(server: Any) -> None:
-    backend = OpenAIBackend("m", server.url, timeout=0.3, tokenizer=Letters())
+    backend = OpenAIBackend("m", server.url, timeout=1.0, tokenizer=Letters())
     server.stream(CHAT, event(piece("abc")), end="hang")
     with pytest.raises(BackendTimeout) as raised:
         await backend.complete(HI, Heard())

@@ -120,6 +120,16 @@ def test_what_is_no_plan(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_of_a_partly_wrong_plan_the_usable_part_can_be_had() -> None:
+    text = (
+        "#E1 = search[a]\n#E2 = search[#E2]\n#E3 = search[#E2 b]\n#E4 = search[#E1 c]\n#E1 = search[d]\n#E5 = search[e]"
+    )
+    plan = parse_plan(text, TOOLS, partial=True, max_steps=2)
+    assert [step.id for step in plan.steps] == ["E1", "E4"]
+    with pytest.raises(PlanError, match="no step"):
+        parse_plan("#E1 = search[#E2]", TOOLS, partial=True)
+
+
 def test_a_plan_may_say_that_no_tool_is_needed() -> None:
     assert parse_plan("No tools are needed.", TOOLS) == Plan(())
     assert parse_plan(Plan(()).render(), TOOLS) == Plan(())
@@ -174,10 +184,10 @@ pieces = st.sampled_from(
 )
 
 
-@given(st.text() | st.lists(pieces, max_size=40).map("".join), st.integers(1, 5))
-def test_any_text_is_a_plan_or_a_plan_error(text: str, most: int) -> None:
+@given(st.text() | st.lists(pieces, max_size=40).map("".join), st.integers(1, 5), st.booleans())
+def test_any_text_is_a_plan_or_a_plan_error(text: str, most: int, partial: bool) -> None:
     try:
-        plan = parse_plan(text, TOOLS, max_steps=most)
+        plan = parse_plan(text, TOOLS, max_steps=most, partial=partial)
     except PlanError:
         return
     known: set[str] = set()

@@ -1,0 +1,142 @@
+"""What the engine costs per node, beside bare asyncio, LangGraph and pydantic-graph.
+
+    python benchmarks/overhead.py [--json] [--quick]
+
+In every system a node awaits a model that answers at once. In Laconic the model stands behind the meter, so its figures
+include a request, its key, a ledger entry and a node record; the others just await. Ratios are of processor time, which
+other work on the machine disturbs less than the clock; the clock's figures stand beside them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from side_by_side import Figures, Goal, Report, Table, cell, middle, options, ratio, rotate
+
+SYSTEMS = {
+    "asyncio": "bare asyncio",
+    "laconic": "Laconic",
+    "langgraph": "LangGraph",
+    "pydantic_graph": "pydantic-graph",
+}
+TITLES = {
+    "chain": "chain of 100",
+    "fan_out": "fan-out of 1000",
+    "many_runs": "1000 runs at once of a chain of 5",
+}
+GROWING = {"chain": "chain", "for_each": "for_each, one node", "fan_out": "fan-out, every node written"}
+MOST_OF_ASYNCIO, LEAST_BELOW_LANGGRAPH = 3.0, 10.0
+CRITICAL_PATH, FLAT, WAITING = 120.0, 2.0, 1024.0
+"""Milliseconds for two branches of 110; cost at the largest size over that at the smallest; bytes a waiting node."""
+
+
+def main() -> None:
+    chosen = options("What the engine costs per node, beside other engines.", quick=True)
+    report = Report(
+        "overhead",
+        "What the engine costs per node. Every node awaits a model that answers at once; in Laconic behind the meter,\n"
+        "with a ledger entry for every call.",
+        ("langgraph", "langgraph-checkpoint", "langchain-core", "pydantic-graph", "pydantic", "msgspec"),
+    )
+    rounds, runs = (1, 3) if chosen.quick else (3, 7)
+    shapes(report, rounds, runs)
+    branches(report, rounds)
+    growth(report, rounds, (100, 1_000, 10_000) if chosen.quick else (100, 1_000, 10_000, 100_000))
+    waiting(report, 10_000 if chosen.quick else 100_000)
+    report.show(as_json=chosen.json)
+
+
+def shapes(report: Report, rounds: int, runs: int) -> None:
+    """The three shapes in all systems."""
+    cells = {(shape, system): partial(cell, "shapes.py", system, shape, runs) for shape in TITLES for system in SYSTEMS}
+    taken = rotate(cells, rounds)
+    report.figures["shapes"] = {f"{shape}/{system}": figures for (shape, system), figures in taken.items()}
+    for shape, title in TITLES.items():
+        ours, floor, rival = (taken[shape, system] for system in ("laconic", "asyncio", "langgraph"))
+        rows = [
+            (
+                name,
+                f"{middle(taken[shape, system], 'cpu'):.1f}",
+                f"{middle(taken[shape, system], 'wall'):.1f}",
+                f"{ratio(taken[shape, system], floor, 'cpu'):.1f}",
+                f"{ratio(taken[shape, system], rival, 'cpu'):.2f}",
+            )
+            for system, name in SYSTEMS.items()
+        ]
+        columns = ("system", "µs CPU a node", "µs by the clock", "× bare asyncio", "× LangGraph")
+        report.tables.append(Table(title, columns, rows))
+        above, below = ratio(ours, floor, "cpu"), ratio(rival, ours, "cpu")
+        clock = ratio(ours, floor, "wall"), ratio(rival, ours, "wall")
+        report.goals += [
+            Goal(
+                f"{title}: at most {MOST_OF_ASYNCIO:g} times bare asyncio",
+                f"{above:.1f} times (by the clock {clock[0]:.1f})",
+                above <= MOST_OF_ASYNCIO,
+            ),
+            Goal(
+                f"{title}: at least {LEAST_BELOW_LANGGRAPH:g} times less than LangGraph",
+                f"{below:.1f} times less (by the clock {clock[1]:.1f})",
+                below >= LEAST_BELOW_LANGGRAPH,
+            ),
+        ]
+
+
+def branches(report: Report, rounds: int) -> None:
+    """Two branches, 100 ms then 10 ms and 10 ms then 100 ms: does one wait for the other?"""
+    taken = rotate({system: partial(cell, "shapes.py", system, "branches", 3) for system in SYSTEMS}, rounds)
+    report.figures["branches"] = taken
+    milliseconds = {system: middle(figures, "wall") * 4 / 1000 for system, figures in taken.items()}
+    report.tables.append(
+        Table(
+            "two branches, 100 ms then 10 ms and 10 ms then 100 ms",
+            ("system", "ms in all"),
+            [(name, f"{milliseconds[system]:.0f}") for system, name in SYSTEMS.items()],
+        )
+    )
+    ours = milliseconds["laconic"]
+    report.goals.append(Goal("two branches of 110 ms end at about 110 ms", f"{ours:.0f} ms", ours <= CRITICAL_PATH))
+
+
+def growth(report: Report, rounds: int, sizes: tuple[int, ...]) -> None:
+    """Laconic's cost per node as graphs grow, and that of bare asyncio's tasks beside it."""
+    cells = {("asyncio", size): partial(cell, "growth.py", "asyncio", size) for size in sizes}
+    cells |= {(name, size): partial(cell, "growth.py", name, size) for name in GROWING for size in sizes}
+    taken: dict[tuple[str, int], list[Figures]] = rotate(cells, rounds)
+    report.figures["growth"] = {f"{name}/{size}": figures for (name, size), figures in taken.items()}
+
+    def row(title: str, name: str, key: str) -> tuple[str, ...]:
+        return title, *(f"{middle(taken[name, size], key):.1f}" for size in sizes)
+
+    rows = [row("bare asyncio, a task per node, all at once", "asyncio", "cpu")]
+    rows += [row(title, name, "cpu") for name, title in GROWING.items()]
+    rows += [row(f"making it: {title}", name, "make") for name, title in GROWING.items()]
+    columns = ("µs CPU a node", *(f"{size:,} nodes" for size in sizes))
+    report.tables.append(Table("cost per node as graphs grow", columns, rows))
+    for name, title in GROWING.items():
+        grown = ratio(taken[name, sizes[-1]], taken[name, sizes[0]], "cpu")
+        report.goals.append(
+            Goal(
+                f"{title}: a node of {sizes[-1]:,} costs at most {FLAT:g} times one of {sizes[0]:,}",
+                f"{grown:.1f} times",
+                grown <= FLAT,
+            )
+        )
+
+
+def waiting(report: Report, size: int) -> None:
+    """Memory of nodes that wait."""
+    figures: dict[str, Any] = cell("growth.py", "waiting", size)
+    report.figures["waiting"] = figures
+    rows = [
+        ("definition, shared by all runs", f"{figures['definition']:.0f}"),
+        ("state in a run, while it waits", f"{figures['waiting']:.0f}"),
+    ]
+    report.tables.append(Table(f"memory of {size:,} nodes that wait for one", ("bytes a node", "bytes"), rows))
+    report.goals.append(
+        Goal("a waiting node takes less than 1 KiB", f"{figures['waiting']:.0f} bytes", figures["waiting"] < WAITING)
+    )
+
+
+if __name__ == "__main__":
+    main()
