@@ -122,7 +122,7 @@ class Meter:
     ) -> Completion:
         prompt_tokens = 0
         if scope is not None and scope.counts_tokens:
-            prompt_tokens = (await model.backend.count(request)).tokens
+            prompt_tokens = await _counted(model, request)
         attempt = 1
         while True:
             try:
@@ -232,6 +232,19 @@ class Meter:
         self.ledger.append(call)
         if self._on_call is not None:
             self._on_call(call)
+
+
+async def _counted(model: MeteredModel, request: Request) -> int:
+    """Prompt tokens of `request`, asked for as often as a call would be sent; asking generates nothing."""
+    attempt = 1
+    while True:
+        try:
+            return (await model.backend.count(request)).tokens
+        except BackendError as error:
+            if not error.retryable or attempt > model.retries:
+                raise
+            await asyncio.sleep(_patience(error, attempt))
+        attempt += 1
 
 
 def _patience(error: BackendError, attempt: int) -> float:

@@ -89,10 +89,11 @@ class Store:
         ticket = 0 if database is None else database.write_response(key, request, completion)
         self._kept[key] = (ticket, request, completion)
         self._kept.move_to_end(key)
-        if database is not None and len(self._kept) > KEPT:
+        while database is not None and len(self._kept) > KEPT:
             oldest = next(iter(self._kept))
-            if self._kept[oldest][0] <= database.committed:
-                del self._kept[oldest]
+            if self._kept[oldest][0] > database.committed:
+                break  # it is not in the file yet
+            del self._kept[oldest]
 
     def export(self, path: str | PathLike[str], run: str | None = None) -> int:
         """Write the answers to a JSONL file, one `{key, request, completion}` a line; returns how many there are.

@@ -68,8 +68,11 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
     """Calls whose tokens could only be estimated."""
 
     @classmethod
-    def of(cls, calls: Iterable[Call], prices: Mapping[str, Price] | None = None) -> Total:
-        """Sum `calls`. `prices` gives the price by a call's role in the flow or, failing that, by the model's name."""
+    def of(cls, calls: Iterable[Call], prices: Mapping[str, Price] | None = None, *, virtual: bool = False) -> Total:
+        """Sum `calls`. `prices` gives the price by a call's role in the flow or, failing that, by the model's name.
+
+        `virtual` sums as if no answer had been reused: replayed calls count as sent, with the tokens they avoided.
+        """
         number = replayed = counted = estimated = 0
         prompt = completion = cache_read = cache_write = reasoning = uncached = avoided_prompt = avoided_completion = 0
         no_prompt = no_completion = no_read = no_write = no_reasoning = no_uncached = no_cost = 0
@@ -78,7 +81,11 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
         for call in calls:
             number += 1
             seconds += call.seconds
-            usage = call.usage
+            usage, avoided = call.usage, call.avoided
+            if virtual and avoided is not None:
+                usage, avoided = avoided, None
+            elif call.status == "replayed":
+                replayed += 1
             if usage.prompt is None:
                 no_prompt += 1
             else:
@@ -109,9 +116,6 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
                     counted += 1
                 else:
                     estimated += 1
-            if call.status == "replayed":
-                replayed += 1
-            avoided = call.avoided
             if avoided is not None:
                 if avoided.prompt is None:
                     no_avoided_prompt += 1

@@ -84,19 +84,11 @@ def _honest(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ..
     "spend, the paper adds a quarter of their text's characters; the ledger keeps no text, so that is left out here.",
 )
 def _rewoo(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ...]]:
-    counted: list[Call] = []
-    tools: list[Call] = []
-    failed: list[Call] = []
-    for call in calls:
-        if call.status not in ("ok", "replayed"):
-            failed.append(call)
-        elif call.purpose == "tool":
-            tools.append(call)
-        elif call.avoided is not None:
-            counted.append(Call(run=call.run, model=call.model, served=call.served, usage=call.avoided))
-        else:
-            counted.append(call)
-    return Total.of(counted, prices), _left_out(
+    answered = [call for call in calls if call.status in ("ok", "replayed")]
+    failed = [call for call in calls if call.status not in ("ok", "replayed")]
+    tools = [call for call in answered if call.purpose == "tool"]
+    counted = [call for call in answered if call.purpose != "tool"]
+    return Total.of(counted, prices, virtual=True), _left_out(
         ("calls that tools made to models", tools), ("calls that failed, were cut off or discarded", failed)
     )
 

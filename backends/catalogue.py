@@ -145,7 +145,7 @@ def verify(name: str, file: Path, progress: Progress | None = None) -> None:
         if size != known.size:
             raise ModelFileError(
                 f"{file} is not {known.name}: it should have {known.size:,} bytes and has {size:,}. "
-                "It was left as it is."
+                "It was left as it was."
             )
         digest = hashlib.sha256()
         with file.open("rb") as stream:
@@ -158,5 +158,5 @@ def verify(name: str, file: Path, progress: Progress | None = None) -> None:
     if digest.hexdigest() != known.sha256:
         raise ModelFileError(
             f"{file} is not {known.name}: its SHA-256 should be {known.sha256} and is {digest.hexdigest()}. "
-            "It was left as it is."
+            "It was left as it was."
         )

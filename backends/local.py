@@ -162,14 +162,8 @@ def _parameters(context: int, slots: int, options: Mapping[str, Any]) -> dict[st
     """llama.cpp's parameters: ours, and over them the user's."""
     if context < 1 or slots < 1:
         raise FlowError(f"A local model needs a context and slots of at least 1, not {context} and {slots}.")
-    import xllamacpp
-
-    known = [name for name in dir(xllamacpp.CommonParams) if not name.startswith("_")]
-    for name, value in options.items():
-        if name not in known or not isinstance(value, (bool, int, float, str)):
-            near = difflib.get_close_matches(name, known, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(near)}?" if near and name not in known else ""
-            raise FlowError(f"llama.cpp has no option {name!r} that can be set to {value!r}.{hint}")
+    if options:
+        _check(options)
     ours = {
         "n_ctx": context * slots,
         "n_parallel": slots,
@@ -181,6 +175,18 @@ def _parameters(context: int, slots: int, options: Mapping[str, Any]) -> dict[st
         "verbosity": 1,
     }
     return ours | dict(options)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Whether llama.cpp has these parameters; raises `FlowError` naming the first that it does not have."""
+    import xllamacpp
+
+    known = [name for name in dir(xllamacpp.CommonParams) if not name.startswith("_")]
+    for name, value in options.items():
+        if name not in known or not isinstance(value, (bool, int, float, str)):
+            near = difflib.get_close_matches(name, known, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(near)}?" if near and name not in known else ""
+            raise FlowError(f"llama.cpp has no option {name!r} that can be set to {value!r}.{hint}")
 
 
 def _physical_cores() -> int | None:

@@ -69,11 +69,12 @@ def _download(url: str, wanted: ModelFile, partial: Path, report: Progress) -> N
             while done < wanted.size:
                 before = done
                 try:
-                    with client.stream("GET", url, headers={"Range": f"bytes={done}-"} if done else {}) as stream:
+                    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+                    with client.stream("GET", url, headers=headers) as stream:
                         stream.raise_for_status()
                         if done and stream.status_code != 206:  # the whole file again
                             done = sink.seek(0)
-                        for chunk in stream.iter_bytes(CHUNK):
+                        for chunk in stream.iter_raw():
                             done += sink.write(chunk)
                             report(min(done, wanted.size), wanted.size, "model hub")
                     if done < wanted.size and done == before:

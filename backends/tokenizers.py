@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 MESSAGE_BOUND = 8
 """Tokens that a chat template is taken to add to a message, in an upper bound."""
+SYSTEM_BOUND = 64
+"""Tokens of the system message that a chat template is taken to add to a chat without one, in an upper bound."""
 LOADING_LIMIT = 15.0
 """Seconds that tiktoken may take to fetch an encoding before we give up on it."""
 
@@ -62,14 +64,17 @@ class Tokenizer(Protocol):
 
 
 def upper_bound(request: Request) -> Count:
-    """A count that is never too small for byte-level tokenizers: the UTF-8 bytes of the text, and 8 tokens a message.
+    """A count that the real one hardly ever exceeds: the UTF-8 bytes of the text, and 8 tokens a message and once more.
 
-    Token ids are counted as they are, and so exactly. What the request's `schema` and `extra` may add to the prompt
-    (tools, documents) is counted as the bytes of its JSON.
+    A token of text is at least a byte. Templates add to it: 64 tokens more are taken for the system message that many
+    put before a chat without one, and for the request's `schema`, tools and documents the bytes of their JSON. Token
+    ids are counted as they are, and so exactly.
     """
     if request.prompt_token_ids is not None:
         return Count(len(request.prompt_token_ids), "counted")
     tokens = MESSAGE_BOUND + len((request.prompt or "").encode())
+    if request.messages and request.messages[0].role != "system":
+        tokens += SYSTEM_BOUND
     for message in request.messages or ():
         tokens += MESSAGE_BOUND + len(message.content.encode()) + len((message.name or "").encode())
     return Count(tokens + _appendix(request), "estimated")

@@ -16,8 +16,9 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import with_asyncio
-from laconic import Context, Flow, Node, kind
 from with_laconic import Bench, Step, Total, flow, line
+
+from laconic import Context, Flow, Node, kind
 
 LEAST = 10_000
 """Nodes run for one figure, if need be by running a small graph several times."""

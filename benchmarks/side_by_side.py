@@ -56,12 +56,12 @@ def rotate(cells: Mapping[Name, Callable[[], Figures]], rounds: int) -> dict[Nam
 
 def middle(rounds: Iterable[Figures], key: str) -> float:
     """The median of one figure over the rounds."""
-    return statistics.median(figures[key] for figures in rounds)
+    return statistics.median(float(figures[key]) for figures in rounds)
 
 
 def ratio(ours: Sequence[Figures], theirs: Sequence[Figures], key: str) -> float:
     """How many times theirs one figure of ours is: formed within each round, the median of the rounds."""
-    return statistics.median(mine[key] / other[key] for mine, other in zip(ours, theirs, strict=True))
+    return statistics.median(float(mine[key]) / float(other[key]) for mine, other in zip(ours, theirs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     note: str = ""
 
     def text(self) -> str:
@@ -146,8 +146,8 @@ def circumstances(data: Mapping[str, Any]) -> str:
     before, after = data["load"]["before"][0], data["load"]["after"][0]
     made_with = ", ".join(f"{name} {number}" for name, number in data["versions"].items())
     return (
-        f"{data['date']}; {data['cores']} cores ({data['processor']}); load average {before:.1f} before and {after:.1f} "
-        f"after, of other work on the machine too; {made_with}"
+        f"{data['date']}; {data['cores']} cores ({data['processor']}); load average {before:.1f} before and "
+        f"{after:.1f} after, of other work on the machine too; {made_with}"
     )
 
 

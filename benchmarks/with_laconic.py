@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import pairwise
 from typing import Any
+
+from shapes import FAST, LONG, RUNS, SHORT, SLOW, WIDE
 
 from laconic import Context, Flow, Node, Runtime, kind
 from laconic.backends import NoopBackend
 from laconic.orchestrator import Template
-from shapes import FAST, LONG, RUNS, SHORT, SLOW, WIDE
 
 Run = Callable[[], Awaitable[int]]
 
@@ -71,7 +73,7 @@ def flow(nodes: Mapping[str, Node], answer: str, **more: Any) -> Flow:
 def line(length: int) -> Flow:
     """A chain of `length` nodes behind the input `start`."""
     names = ["start", *(f"n{place}" for place in range(length))]
-    nodes = {name: Step(number=f"{{{{ {before} }}}}") for before, name in zip(names, names[1:], strict=False)}
+    nodes = {name: Step(number=f"{{{{ {before} }}}}") for before, name in pairwise(names)}
     return flow(nodes, f"{{{{ {names[-1]} }}}}", inputs={"start": "int"})
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import typer
 
 from .compare import compare
+from .demo import demo
+from .doctor import doctor
 from .errors import guarded
+from .graph import graph
 from .ledger import ledger
+from .models import app as models
 from .run import run
 from .runs import runs
+from .schema import schema
 
 __all__ = ["app", "main"]
 
@@ -28,8 +33,9 @@ def _laconic() -> None:
     """Without a callback a lone command would swallow its own name."""
 
 
-for command in (run, runs, ledger, compare):
+for command in (run, runs, ledger, compare, demo, graph, schema, doctor):
     app.command()(guarded(command))
+app.add_typer(models, name="models")
 
 
 def main() -> None:

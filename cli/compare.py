@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from ..accounting.database import Database
-from ..accounting.runs import RunRecord
 from ..errors import BackendUnreachable, InputError
 from ..evals.comparison import Comparison, Contestant, contestants, leave_out_unfit
 from ..evals.comparison import compare as run_comparison
@@ -23,7 +18,7 @@ from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
 from ..evals.report import as_data, markdown
 from ..evals.rows import Row
-from ..orchestrator import Flow, Runtime
+from ..orchestrator import Runtime
 from .errors import FAILED, STOPPED, say
 from .options import (
     AtOnceOption,
@@ -37,6 +32,8 @@ from .options import (
     tell_problems,
     with_models,
 )
+from .records import Records
+from .stopping import run_to_the_end
 from .storage import opened, store_path
 from .tables import show_comparison
 
@@ -99,45 +96,16 @@ def _run(
 
     with ExitStack() as stack:
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
-        records = stack.enter_context(_Records(database, items.path))
+        records = stack.enter_context(Records(database, items.path))
         progress = _Progress(len(entrants) * len(items.items))
         try:
-            outcome = asyncio.run(everything())
+            outcome = run_to_the_end(everything())
             records.status = "failed" if outcome[0].error is not None else "ok"
             return outcome
         except KeyboardInterrupt:
             kept = f"; what is finished is in {results}: the same command goes on from there" if results else ""
             say(f"stopped after {progress.done} of {progress.all}{kept}")
             raise typer.Exit(STOPPED) from None
-
-
-class _Records:
-    """The runs of a comparison, one a flow, as `laconic runs` shows them."""
-
-    def __init__(self, database: Database, data: Path) -> None:
-        self._database, self._data = database, data
-        self._begun: list[RunRecord] = []
-        self.status = "cancelled"
-
-    def __enter__(self) -> _Records:
-        return self
-
-    def start(self, contestant: Contestant) -> None:
-        """A flow is about to spend its first token."""
-        record = RunRecord(
-            run=contestant.run,
-            flow=contestant.name,
-            text=contestant.flow.dump(),
-            folder=str(contestant.flow.base.resolve()),
-            inputs={"@compare": True, "@data": str(self._data.resolve())},
-            started=time.time(),
-        )
-        self._begun.append(record)
-        self._database.save_run(record)
-
-    def __exit__(self, *_: object) -> None:
-        for record in self._begun:
-            self._database.save_run(msgspec.structs.replace(record, status=self.status, finished=time.time()))
 
 
 class _Progress:

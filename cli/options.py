@@ -71,9 +71,7 @@ def load_flows(paths: Sequence[Path], sets: Sequence[str] | None) -> list[Flow]:
         if not any(_has_place(flow, key) for flow in flows):
             raise InputError(f"--set {key}: there is no such place in {', '.join(str(path) for path in paths)}")
     fitting = [{key: value for key, value in changes.items() if _has_place(flow, key)} for flow in flows]
-    return [
-        Flow.load(path, mine) if mine else flow for path, flow, mine in zip(paths, flows, fitting, strict=True)
-    ]
+    return [Flow.load(path, mine) if mine else flow for path, flow, mine in zip(paths, flows, fitting, strict=True)]
 
 
 def _has_place(flow: Flow, key: str) -> bool:
@@ -113,7 +111,7 @@ async def preflight(flows: Sequence[Flow], runtime: Runtime) -> dict[tuple[str, 
                 if not spec.options:
                     raise
                 raise InputError(
-                    f"the model {role!r} of the flow {flow.name!r} has `options` that its backend does not take: {error!r}"
+                    f"the model {role!r} of the flow {flow.name!r} has `options` its backend does not take: {error!r}"
                 ) from error
             if not has_model(facts, model.backend.model):
                 raise InputError(

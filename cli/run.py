@@ -29,7 +29,9 @@ from .options import (
     AtOnceOption,
     LimitOption,
     ModelOption,
+    SetOption,
     StoreOption,
+    load_flows,
     model_specs,
     pairs,
     preflight,
@@ -55,6 +57,7 @@ def run(
     ] = None,
     limit: LimitOption = None,
     model: ModelOption = None,
+    change: SetOption = None,
     budget_tokens: Annotated[
         int | None, typer.Option("--budget-tokens", min=1, metavar="N", help="Most tokens for everything together.")
     ] = None,
@@ -70,8 +73,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a flow. The answer goes to stdout, everything else to stderr."""
-    given = {"FLOW": flow, "--input": input, "--data": data, "--limit": limit, "--model": model}
-    job = _resumed(resume, store, given) if resume is not None else _asked(flow, input, model)
+    given = {"FLOW": flow, "--input": input, "--data": data, "--limit": limit, "--model": model, "--set": change}
+    job = _resumed(resume, store, given) if resume is not None else _asked(flow, input, model, change)
     if resume is None:
         job.data, job.limit, job.at_once = data, limit, items_at_once
     elif items_at_once != 1:
@@ -97,10 +100,10 @@ def run(
     raise typer.Exit(status)
 
 
-def _asked(flow: Path | None, input: list[str] | None, model: list[str] | None) -> Job:
+def _asked(flow: Path | None, input: list[str] | None, model: list[str] | None, change: list[str] | None) -> Job:
     if flow is None:
         raise InputError("name a flow file, or an earlier run with --resume")
-    loaded = Flow.load(flow)
+    loaded = load_flows([flow], change)[0]
     given: dict[str, Any] = dict(pairs(input, "--input"))
     for name, text in given.items():
         if name in loaded.inputs and loaded.inputs[name].type in ("list", "dict"):
@@ -135,7 +138,7 @@ class _Session:
     def __init__(self, job: Job, flow: Flow, ledger: Ledger, answers: Store, database: Database, reuse: bool) -> None:
         self.job, self.flow = job, flow
         self.ledger, self.answers, self.database, self.reuse = ledger, answers, database, reuse
-        self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run (--budget-tokens)")
+        self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run")
         self.record = job.record()
 
     def once(self, sink: IO[str] | None, as_json: bool) -> int:

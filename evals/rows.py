@@ -60,11 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def tokens_of(calls: Sequence[Call]) -> dict[str, object]:
     """The token fields of a row."""
-    asked = [
-        call if call.avoided is None else msgspec.structs.replace(call, usage=call.avoided, avoided=None, status="ok")
-        for call in calls
-    ]
-    total, spent = Total.of(asked), Total.of(calls)
+    total, spent = Total.of(calls, virtual=True), Total.of(calls)
     names = {"prompt": "prompt", "cache_read": "cached", "completion": "completion"}
     return {
         "prompt": total.prompt,

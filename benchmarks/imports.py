@@ -1,0 +1,77 @@
+"""How long `import laconic` and `from laconic import Flow` take, and what takes it.
+
+    python benchmarks/imports.py [--json]
+
+A fresh interpreter each, byte code cached as in any installation; the best of seven, since only other work on the
+machine makes an import slower than it is. The modules below come from `python -X importtime`, which itself costs a bit.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from side_by_side import Goal, Report, Table, options, rotate
+
+STATEMENTS = {"import laconic": 0.15, "from laconic import Flow": 0.25}
+"""Statement -> most seconds."""
+BEST_OF = 7
+SHOWN = 8
+
+
+def main() -> None:
+    chosen = options("How long importing takes.")
+    report = Report("imports", "Seconds to import Laconic in a fresh interpreter.", ("pydantic", "jinja2", "msgspec"))
+    with TemporaryDirectory() as folder:
+        cached = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+        cached.pop("PYTHONDONTWRITEBYTECODE", None)
+        for statement in STATEMENTS:
+            python(cached, "-c", statement)
+        taken = rotate({statement: partial(seconds, statement, cached) for statement in STATEMENTS}, BEST_OF)
+        modules = dearest(python(cached, "-X", "importtime", "-c", "from laconic import Flow").stderr)
+    report.figures = dict(taken)
+    best = {statement: min(figure["seconds"] for figure in figures) for statement, figures in taken.items()}
+    report.tables.append(
+        Table(
+            f"import, best of {BEST_OF}", ("statement", "seconds"), [(name, f"{best[name]:.3f}") for name in STATEMENTS]
+        )
+    )
+    rows = [(name, f"{own / 1000:.1f}") for name, own in modules]
+    report.tables.append(Table("the dearest packages of `from laconic import Flow`", ("package", "ms"), rows))
+    report.goals += [
+        Goal(f"`{statement}` takes at most {most:g} s", f"{best[statement]:.3f} s", best[statement] <= most)
+        for statement, most in STATEMENTS.items()
+    ]
+    report.show(as_json=chosen.json)
+
+
+def python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=True, cwd=Path.home()
+    )
+
+
+def seconds(statement: str, environment: dict[str, str]) -> dict[str, float]:
+    """What one import takes."""
+    program = f"import time; began = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
+    return {"seconds": float(python(environment, "-c", program).stdout)}
+
+
+def dearest(trace: str) -> list[tuple[str, int]]:
+    """Packages by the microseconds that their modules take themselves; from the output of `-X importtime`."""
+    sums: dict[str, int] = {}
+    for line in trace.splitlines():
+        own, _, name = line.removeprefix("import time:").split("|")
+        if own.strip().isdecimal():
+            package = name.strip().partition(".")[0]
+            sums[package] = sums.get(package, 0) + int(own)
+    return sorted(sums.items(), key=lambda entry: -entry[1])[:SHOWN]
+
+
+if __name__ == "__main__":
+    main()
