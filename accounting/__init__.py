@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .audit import Figures, Reconciliation, reconcile
-    from .budget import Amount, Budget, BudgetScope
+    from .budget import Amount, Budget, BudgetScope, Left
     from .call import Call, Owner, Status
     from .database import Database
     from .ledger import Ledger
@@ -33,6 +33,7 @@ __all__ = [
     "Database",
     "Figures",
     "Ledger",
+    "Left",
     "Meter",
     "MeteredModel",
     "Owner",
@@ -54,7 +55,7 @@ __all__ = [
 
 _HOMES = {
     "audit": ("Figures", "Reconciliation", "reconcile"),
-    "budget": ("Amount", "Budget", "BudgetScope"),
+    "budget": ("Amount", "Budget", "BudgetScope", "Left"),
     "call": ("Call", "Owner", "Status"),
     "database": ("Database",),
     "ledger": ("Ledger",),

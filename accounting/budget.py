@@ -26,7 +26,7 @@ from .prices import Price
 from .reservation import Reservation
 from .waiting import Waiter, wait
 
-__all__ = ["Amount", "Budget", "BudgetScope", "Reservation"]
+__all__ = ["Amount", "Budget", "BudgetScope", "Left", "Reservation"]
 
 ZERO = Decimal(0)
 
@@ -47,7 +47,15 @@ class Budget(BaseModel):
 
 
 class Amount(NamedTuple):
-    """Tokens, calls and dollars. In `BudgetScope.left` None means that there is no limit."""
+    """Tokens, calls and dollars."""
+
+    tokens: int
+    calls: int
+    cost: Decimal
+
+
+class Left(NamedTuple):
+    """Tokens, calls and dollars that can still be reserved; None where nothing limits them."""
 
     tokens: int | None
     calls: int | None
@@ -99,12 +107,12 @@ class BudgetScope:
         return Amount(self.reserved_tokens, self.reserved_calls, self.reserved_cost)
 
     @property
-    def left(self) -> Amount:
-        """What can be reserved right now, here and at every scope above; None where nothing limits it."""
+    def left(self) -> Left:
+        """What can be reserved right now, here and at every scope above."""
         tokens = [s._tokens - s.spent_tokens - s.reserved_tokens for s in self.limited if s._tokens is not None]
         calls = [s._calls - s.spent_calls - s.reserved_calls for s in self.limited if s._calls is not None]
         cost = [s._cost - s.spent_cost - s.reserved_cost for s in self.limited if s._cost is not None]
-        return Amount(
+        return Left(
             max(0, min(tokens)) if tokens else None,
             max(0, min(calls)) if calls else None,
             max(ZERO, min(cost)) if cost else None,

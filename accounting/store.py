@@ -66,7 +66,10 @@ def request_key(request: Request, owner: Owner | str = "") -> str:
 
 
 class Store:
-    """Completions by key: in memory and, with a `Database`, in its file. Without one, everything stays in memory."""
+    """Completions by key: in memory and, with a `Database`, in its file. Without one, everything stays in memory.
+
+    `ReplayBackend(store, model, key=request_key)` answers from it.
+    """
 
     def __init__(self, database: Database | None = None) -> None:
         self.database = database
@@ -79,9 +82,6 @@ class Store:
             self._kept.move_to_end(key)
             return kept[2]
         return None if self.database is None else self.database.response(key)
-
-    lookup = get
-    """The name under which a `ReplayBackend` asks."""
 
     def put(self, key: str, request: Request, completion: Completion) -> None:
         """Keep an answer; a later one under the same key takes its place."""

@@ -42,6 +42,8 @@ class Connection:
         self._extensions = {"timeout": self._client.timeout.as_dict()}
         self.models: tuple[str, ...] = ()
         """The names of the server's models, once they are known; errors list them."""
+        self.streams_end_it = False
+        """Whether the server closes a connection after a stream, as llama.cpp does without saying so."""
 
     async def send(
         self, method: str, url: httpx.URL | str, body: bytes | None = None, *, stream: bool = False
@@ -50,7 +52,8 @@ class Connection:
         import httpx
 
         started = time.monotonic()
-        request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
+        headers = self._headers | {"connection": "close"} if stream and self.streams_end_it else self._headers
+        request = httpx.Request(method, url, headers=headers, content=body, extensions=self._extensions)
         try:
             return await self._client.send(request, stream=stream)
         except connection_errors() as error:

@@ -128,6 +128,7 @@ class OpenAIBackend:
             if self._facts is None:
                 self._facts = await ask(self._connection, self.model)
                 self._connection.models = self._facts.models
+                self._connection.streams_end_it = self._facts.server == "llama.cpp"
             return self._facts
 
     async def counters(self) -> Counters | None:

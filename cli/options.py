@@ -107,12 +107,6 @@ async def preflight(flows: Sequence[Flow], runtime: Runtime) -> dict[tuple[str, 
                 facts = await model.backend.facts()
             except LaconicError as error:
                 raise InputError(f"the model {role!r} of the flow {flow.name!r} cannot be used: {error}") from error
-            except (TypeError, ValueError, KeyError) as error:
-                if not spec.options:
-                    raise
-                raise InputError(
-                    f"the model {role!r} of the flow {flow.name!r} has `options` its backend does not take: {error!r}"
-                ) from error
             if not has_model(facts, model.backend.model):
                 raise InputError(
                     f"the model {role!r} of the flow {flow.name!r}: the server at {spec.url} has no model "

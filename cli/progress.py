@@ -145,7 +145,14 @@ class LiveTree:
         from rich.console import Console
         from rich.live import Live
 
-        live = Live(self, console=Console(stderr=True), refresh_per_second=8, transient=self._items)
+        # With stdout elsewhere than on the terminal, what is written to it must not be drawn here.
+        live = Live(
+            self,
+            console=Console(stderr=True),
+            refresh_per_second=8,
+            transient=self._items,
+            redirect_stdout=sys.stdout.isatty(),
+        )
         self._live = live
         live.start()
         return self

@@ -6,12 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from laconic.accounting import Call
-from laconic.backends.usage import NOTHING, Usage
+from laconic.accounting import Call, Status
+from laconic.backends.usage import NOTHING, Source, Usage
 
-STATUSES = ["ok", "failed", "timeout", "aborted", "discarded", "replayed"]
+# A busy machine is no failure.
+settings.register_profile("laconic", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laconic")
+
+SOURCES: list[Source] = ["server", "counted", "estimated"]
+STATUSES: list[Status] = ["ok", "failed", "timeout", "aborted", "discarded", "replayed"]
 words = st.sampled_from(["", "a", "b", "answer", "answer/E1", "größe", "x" * 40])
 
 
@@ -24,7 +30,8 @@ def usages(draw: st.DrawFn, known: bool = False) -> Usage:
     figures: list[int | None] = [prompt, completion, read, write, draw(st.integers(0, completion))]
     if not known:
         figures = [None if draw(st.integers(0, 3)) == 0 else figure for figure in figures]
-    return Usage(*figures, source=draw(st.sampled_from(["server", "counted", "estimated"])))
+    names = ("prompt", "completion", "cache_read", "cache_write", "reasoning")
+    return Usage(**dict(zip(names, figures, strict=True)), source=draw(st.sampled_from(SOURCES)))
 
 
 @st.composite
@@ -49,7 +56,7 @@ def calls(draw: st.DrawFn, known: bool = False) -> Call:
         first_token_seconds=draw(st.none() | st.floats(0, 10)),
         started=draw(st.floats(0, 2e9)),
         finish_reason=draw(st.sampled_from(["", "stop", "cut"])),
-        error=draw(st.text(max_size=20)),
+        error=draw(st.text(st.sampled_from("aé 🙂\n\"'\0"), max_size=20)),
         request_hash=draw(words),
     )
 

@@ -34,9 +34,10 @@ def weights() -> Path:
     given = os.environ.get("LACONIC_TEST_GGUF")
     if given:
         return Path(given)
-    from laconic.backends.catalogue import path
+    from laconic.backends.catalogue import find
+    from laconic.backends.pull import pull
 
-    return path(MODEL)
+    return find(MODEL) or pull(MODEL)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -59,11 +58,10 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def until(done: object) -> None:
+async def until(done: Callable[[], bool]) -> None:
     """Wait for a condition that another process brings about; fails after 30 seconds."""
-    assert callable(done)
     async with asyncio.timeout(30):
-        while not done():
+        while not done():  # noqa: ASYNC110  # no event of ours tells of another process
             await asyncio.sleep(0.02)
 
 
@@ -227,11 +225,18 @@ async def test_a_server_that_dies_is_named_and_started_again(backend: LocalBacke
     assert process_of(backend) != pid
 
 
-async def test_what_cannot_be_loaded_is_said_by_llama_cpp(weights: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def cut_short(weights: Path, tmp_path: Path) -> Path:
+    """The first megabyte of the model."""
     broken = tmp_path / "broken.gguf"
-    broken.write_bytes(weights.read_bytes()[:1_000_000])
+    with weights.open("rb") as whole:
+        broken.write_bytes(whole.read(1_000_000))
+    return broken
+
+
+async def test_what_cannot_be_loaded_is_said_by_llama_cpp(cut_short: Path) -> None:
     with pytest.raises(ModelFileError, match=r"llama\.cpp cannot load .*broken\.gguf: .*(corrupt|file|tensor)"):
-        await LocalBackend(broken).start()
+        await LocalBackend(cut_short).start()
     assert llama_server._servers == {}
 
 
@@ -253,16 +258,14 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("end", ["exit", "kill"])
 async def test_a_process_that_ends_leaves_no_server_and_prints_nothing(end: str) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, end], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, end, stdout=pipe, stderr=pipe)
     assert child.stdout is not None
-    pid = int(await asyncio.to_thread(child.stdout.readline))
+    pid = int(await child.stdout.readline())
     if end == "kill":
         assert alive(pid)
         child.kill()
-    out, errors = await asyncio.to_thread(child.communicate)
-    assert (out, errors) == ("", "")
+    assert await child.communicate() == (b"", b"")
     await until(lambda: not alive(pid))
 
 

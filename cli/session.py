@@ -1,0 +1,173 @@
+"""Session: one `laconic run` on its way, from the record before its first call to the bill after its last."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Coroutine
+from typing import IO, Any, TypeVar
+
+import msgspec
+import typer
+
+from ..accounting.budget import BudgetScope
+from ..accounting.database import Database
+from ..accounting.ledger import Ledger
+from ..accounting.store import Store
+from ..accounting.totals import Total
+from ..errors import LaconicError
+from ..evals.data import Data
+from ..orchestrator import Flow, Result, Runtime
+from .batch import Batch, InOrder, ItemResult
+from .errors import BUDGET, FAILED, OK, STOPPED, say
+from .job import Job
+from .options import preflight
+from .progress import Progress, progress
+from .stopping import run_to_the_end
+from .tables import totals_as_data
+from .text import harmless
+
+T = TypeVar("T")
+
+STATUS = {"ok": OK, "failed": FAILED, "budget": BUDGET}
+
+
+class Session:
+    """Runs a job: the record in the ledger file, the display, what is given out, the end."""
+
+    def __init__(self, job: Job, flow: Flow, ledger: Ledger, answers: Store, database: Database, reuse: bool) -> None:
+        self.job, self.flow = job, flow
+        self.ledger, self.answers, self.database, self.reuse = ledger, answers, database, reuse
+        self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run")
+        self.record = job.record()
+
+    def once(self, sink: IO[str] | None, as_json: bool) -> int:
+        """Run the flow once; returns the exit status."""
+        with progress(items=False) as display:
+            result = self._run(self._one(display))
+        self._end(result.status, result.outputs, result.error)
+        found = {
+            "run": self.job.run,
+            "status": result.status,
+            "outputs": result.outputs,
+            "error": None if result.error is None else str(result.error),
+            "seconds": result.seconds,
+            "totals": totals_as_data(result.ledger.total()),
+            "nodes": [
+                {**msgspec.to_builtins(record), "tokens": result.ledger.total(node=record.path).total}
+                for record in result.nodes
+            ],
+        }
+        self._give(found, result.outputs, sink, as_json)
+        if result.error is not None:
+            say(f"error: {result.error}")
+        self._say_what_it_cost(result.ledger.total(), result.status)
+        return STATUS[result.status]
+
+    def over(self, data: Data, sink: IO[str] | None, as_json: bool) -> int:
+        """Run the flow for every item; returns the exit status."""
+        ordered = InOrder(data, lambda result: _write_line(result, sink, silent=as_json))
+        with progress(items=True) as display:
+
+            def ended(result: ItemResult, total: Total) -> None:
+                ordered.add(result)
+                done = len(batch.results)
+                display.finished(done, len(data.items), result.id, result.status, total, result.seconds)
+
+            batch = Batch(self.job, self.flow, data, self.scope, ended)
+            try:
+                self._run(self._many(batch, display))
+            finally:
+                ordered.close()
+        counts = _counts(batch, data)
+        self._end(batch.status, counts, batch.ended_by)
+        total = self.ledger.total(run=self.job.run)
+        if as_json:
+            found = {
+                "run": self.job.run,
+                "status": batch.status,
+                "outputs": [msgspec.to_builtins(batch.results[i.id]) for i in data.items if i.id in batch.results],
+                "error": None if batch.ended_by is None else str(batch.ended_by),
+                "totals": totals_as_data(total),
+                "nodes": {name: totals_as_data(of) for name, of in self.ledger.by("node", run=self.job.run).items()},
+            }
+            sys.stdout.write(json.dumps(found, ensure_ascii=False, default=str) + "\n")
+        if batch.ended_by is not None:
+            say(f"error: {batch.ended_by}")
+        say(", ".join(f"{number} {name}" for name, number in counts.items() if number))
+        self._say_what_it_cost(total, batch.status)
+        return STATUS[batch.status]
+
+    async def _one(self, display: Progress) -> Result:
+        async with self._runtime(display) as runtime:
+            await preflight([self.flow], runtime)
+            self.database.save_run(self.record)
+            return await self.flow.run(self.job.inputs, runtime=runtime, run_id=self.job.run, scope=self.scope)
+
+    async def _many(self, batch: Batch, display: Progress) -> None:
+        async with self._runtime(display) as runtime:
+            await preflight([self.flow], runtime)
+            self.database.save_run(self.record)
+            await batch.run(runtime)
+
+    def _runtime(self, display: Progress) -> Runtime:
+        return Runtime(ledger=self.ledger, store=self.answers, reuse=self.reuse, on_event=display.event)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return run_to_the_end(work)
+        except KeyboardInterrupt:
+            self._end("cancelled", None, None)
+            self._say_what_it_cost(self.ledger.total(run=self.job.run), "cancelled")
+            raise typer.Exit(STOPPED) from None
+
+    def _end(self, status: str, outputs: dict[str, Any] | None, error: LaconicError | None) -> None:
+        self.database.save_run(
+            msgspec.structs.replace(
+                self.record,
+                status=status,
+                outputs=outputs,
+                error="" if error is None else str(error),
+                finished=time.time(),
+            )
+        )
+
+    def _give(self, found: dict[str, Any], outputs: dict[str, Any], sink: IO[str] | None, as_json: bool) -> None:
+        text = json.dumps(found, ensure_ascii=False, default=str)
+        if sink is not None:
+            sink.write(text + "\n")
+        if as_json:
+            sys.stdout.write(text + "\n")
+        elif sink is None:
+            for name, value in outputs.items():
+                shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+                shown = harmless(shown) if sys.stdout.isatty() else shown
+                sys.stdout.write(f"{shown}\n" if len(self.flow.outputs) == 1 else f"{name}: {shown}\n")
+
+    def _say_what_it_cost(self, total: Total, status: str) -> None:
+        avoided = total.avoided_prompt + total.avoided_completion
+        saved = f", {avoided:,} avoided" if avoided else ""
+        again = "" if status == "ok" else f"; go on with: laconic run --resume {self.job.run}"
+        say(f"run {self.job.run}: {status}, {total.show('total')} tokens in {total.sent} calls{saved}{again}")
+
+
+def _write_line(result: ItemResult, sink: IO[str] | None, silent: bool) -> None:
+    """A line of JSON to the `--out` file, or to stdout unless something else is to come there."""
+    if sink is None and silent:
+        return
+    target = sink if sink is not None else sys.stdout
+    target.write(msgspec.json.encode(result, enc_hook=str).decode() + "\n")
+    target.flush()
+
+
+def _counts(batch: Batch, data: Data) -> dict[str, int]:
+    states = [result.status for result in batch.results.values()]
+    return {
+        "items": len(data.items),
+        "ok": states.count("ok"),
+        "failed": states.count("failed"),
+        "ended by a budget": states.count("budget"),
+        "not reached": len(data.items) - len(states),
+        "lines left out": len(data.problems),
+    }

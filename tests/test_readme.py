@@ -1,0 +1,65 @@
+"""Every example of the README runs as written; only the model is a smaller one, and the ledger lies elsewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laconic import Flow
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LARGE = "qwen2.5-coder-1.5b-instruct"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def python_example() -> tuple[str, str]:
+    """The README's program, cut before it runs: what makes the flow, and what runs it."""
+    (code,) = blocks("python")
+    made, run = code.split("\nresult = ", 1)
+    return made, "result = " + run
+
+
+def test_the_two_spellings_are_one_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (text,) = blocks("yaml")
+    names: dict[str, Any] = {}
+    exec(python_example()[0], names)
+    assert Flow.parse(text, base=ROOT) == names["flow"]
+    assert Flow.parse(names["flow"].dump(), base=ROOT) == names["flow"]
+
+
+@pytest.mark.integration
+def test_the_program_runs(
+    small_model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    exec("\n".join(python_example()).replace(LARGE, small_model), {})
+    printed = capsys.readouterr().out
+    assert "answer/plan" in printed
+    assert re.search(r"^answer/plan \d+ \d+ \d+$", printed, flags=re.MULTILINE), printed
+
+
+@pytest.mark.integration
+def test_the_commands_run(small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LACONIC_STORE", str(tmp_path / "ledger.db"))
+    commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger"]
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == ".venv/bin/laconic"
+        if words[0] == "run":
+            words += ["--model", f"large=local:{small_model}"]
+        installed = str(Path(sys.executable).with_name("laconic"))
+        done = subprocess.run([installed, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
