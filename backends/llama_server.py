@@ -46,12 +46,13 @@ class LlamaServer:
         self._messages: IO[str] | None = None
         self._starting = threading.Lock()
         self._state = threading.Lock()
-        self._stopped = False
+        self.stopped = False
+        """Whether it was ended on purpose."""
 
     @property
     def alive(self) -> bool:
         """Whether it can still become, or is, a running server."""
-        return not self._stopped and (self._process is None or self._process.poll() is None)
+        return not self.stopped and (self._process is None or self._process.poll() is None)
 
     def start(self) -> None:
         """Load the model, unless that was done; takes seconds.
@@ -62,7 +63,7 @@ class LlamaServer:
             if self.address:
                 return
             with self._state:
-                if self._stopped:
+                if self.stopped:
                     raise ModelFileError(f"The server of {self.settings.path} was closed before it had started.")
                 self._messages = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # kept
                 self._process = subprocess.Popen(
@@ -81,7 +82,7 @@ class LlamaServer:
     def stop(self) -> None:
         """End the process, whatever it is doing."""
         with self._state:
-            self._stopped = True
+            self.stopped = True
             process, self._process = self._process, None
         if process is not None:
             process.kill()

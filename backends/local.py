@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError
+from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError, ServerFailure
 from . import catalogue
 from .backend import Count, Counters, ServerFacts
 from .llama_server import LlamaServer, Settings, borrow, give_back
@@ -80,10 +80,11 @@ class LocalBackend:
             threads if threads is not None else _physical_cores(),
             tuple(sorted(_parameters(context, slots, options or {}).items())),
         )
-        self._server: LlamaServer | None = None
-        self._backend: OpenAIBackend | None = None
-        self._release: weakref.finalize[[LlamaServer], LocalBackend] | None = None
+        self._running: tuple[OpenAIBackend, LlamaServer, weakref.finalize[..., LocalBackend]] | None = None
         self._starting = asyncio.Lock()
+        self._answering = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
@@ -93,65 +94,84 @@ class LocalBackend:
         await self._ready()
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """Answer one request. Raises as `OpenAIBackend` does, and `BackendUnreachable` if the server's process ended.
+        """Answer one request. Raises as `OpenAIBackend` does, and `ServerFailure` if llama.cpp ended meanwhile.
 
         The answer always comes as a stream, whether `on_delta` wants it or not: only then does the server stop at once
         when the call is cancelled, and only then is it known how much it had generated.
         """
-        backend = await self._ready()
+        backend, server = await self._ready()
+        self._answering += 1
+        self._idle.clear()
         try:
             return await backend.complete(request, on_delta or _ignore)
         except BackendError as error:
-            if self._server is not None and not self._server.alive:
-                raise BackendUnreachable(
-                    f"The llama.cpp process of {self.model!r} has ended, perhaps for want of memory. The next call "
-                    "starts it again; a smaller `context` or fewer `slots` need less memory."
-                ) from error
-            raise
+            if server.alive:
+                raise
+            kind = BackendUnreachable if isinstance(error, BackendUnreachable) else ServerFailure
+            raise kind(self._ended(server), partial=error.partial) from error
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._idle.set()
 
     async def count(self, request: Request) -> Count:
         """Prompt tokens of `request`, exactly."""
-        return await (await self._ready()).count(request)
+        backend, _ = await self._ready()
+        return await backend.count(request)
 
     async def facts(self) -> ServerFacts:
         """What llama.cpp says of itself."""
-        return await (await self._ready()).facts()
+        backend, _ = await self._ready()
+        return await backend.facts()
 
     async def counters(self) -> Counters | None:
         """The server's own totals since it was started, over all backends of this process that share it."""
-        return await (await self._ready()).counters()
+        backend, _ = await self._ready()
+        return await backend.counters()
 
     async def aclose(self) -> None:
-        """Give the server back; it ends if nobody else uses it. A later call would start it again."""
-        backend, self._backend, self._server = self._backend, None, None
-        release, self._release = self._release, None
+        """Give the server back; it ends if nobody else uses it, which breaks off what it was answering.
+
+        A later call would start it again.
+        """
+        running, self._running = self._running, None
+        if running is None:
+            return
+        backend, _, release = running
+        release()
         try:
-            if backend is not None:
-                await backend.aclose()
+            await self._idle.wait()  # a client that is closed under a stream would never end it
         finally:
-            if release is not None:
-                release()
+            await backend.aclose()
 
-    async def _ready(self) -> OpenAIBackend:
-        if self._backend is not None and self._server is not None and self._server.alive:
-            return self._backend
+    async def _ready(self) -> tuple[OpenAIBackend, LlamaServer]:
         async with self._starting:
-            if self._backend is not None and self._server is not None and self._server.alive:
-                return self._backend
-            from .openai import OpenAIBackend
+            if self._running is not None and not self._running[1].alive:
+                await self.aclose()
+            if self._running is None:
+                self._running = await self._start()
+            return self._running[:2]
 
-            await self.aclose()
-            server = borrow(self.settings)
-            release = weakref.finalize(self, give_back, server)  # also at exit, and if nobody closes us
-            try:
-                await asyncio.to_thread(server.start)
-            except BaseException:
-                release()
-                raise
-            self._server, self._release = server, release
-            url = f"{server.address}/v1"
-            self._backend = OpenAIBackend(self.model, url, key=server.key, timeout=self.timeout, name=self.name)
-            return self._backend
+    async def _start(self) -> tuple[OpenAIBackend, LlamaServer, weakref.finalize[..., LocalBackend]]:
+        from .openai import OpenAIBackend
+
+        server = borrow(self.settings)
+        release = weakref.finalize(self, give_back, server)  # also at exit, and if nobody closes us
+        try:
+            await asyncio.to_thread(server.start)
+        except BaseException:
+            release()
+            raise
+        url = f"{server.address}/v1"
+        return OpenAIBackend(self.model, url, key=server.key, timeout=self.timeout, name=self.name), server, release
+
+    def _ended(self, server: LlamaServer) -> str:
+        if server.stopped:
+            return f"The local model {self.model!r} was closed while it was answering."
+        return (
+            f"The llama.cpp process of {self.model!r} has ended, perhaps for want of memory. The next call starts it "
+            "again; a smaller `context` or fewer `slots` need less memory."
+        )
 
 
 def _ignore(delta: Delta) -> None:

@@ -23,7 +23,7 @@ from ..workflows import folder
 from .download import pull_shown
 from .errors import FAILED, OK, exit_status, say
 from .ledger import show_bill
-from .options import StoreOption, model_specs, preflight
+from .options import StoreOption, model_specs, preflight, with_models
 from .records import Records
 from .stopping import run_to_the_end
 from .storage import opened, store_path
@@ -46,7 +46,8 @@ def demo(
 ) -> None:
     """Answer questions with one call, with ReAct and with ReWOO; show answers, tokens, the bill, and its proof."""
     specs = model_specs([f"{ROLE}={model}"] if model is not None else None)
-    flows = [Flow.load(folder() / f"{name}.yaml").with_models(specs) for name in METHODS]
+    specs = {role: spec.model_copy(update={"estimate": True}) for role, spec in specs.items()}  # for the flows' budgets
+    flows = with_models([Flow.load(folder() / f"{name}.yaml") for name in METHODS], specs)
     entrants = contestants([(flow.name, flow) for flow in flows])
     data = read_items(folder() / "data" / "questions.jsonl", questions)
     _fetch(flows[0].models[ROLE])

@@ -38,6 +38,7 @@ def doctor(
     model: ModelOption = None,
 ) -> None:
     """Look at this installation, and say what is missing and what to do. Spends no tokens."""
+    loaded = None if flow is None else with_models([Flow.load(flow)], model_specs(model))[0]
     _tell(f"Laconic {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}")
     _tell("\nextras:")
     for extra, packages in EXTRAS.items():
@@ -51,8 +52,7 @@ def doctor(
         _tell(f"  {'ok     ' if path else 'missing'} {entry.name}: {there}")
     where = store_path(None)
     _tell(f"\nledger: {where} ({'there' if where.exists() else 'made by the first run'})")
-    if flow is not None:
-        loaded = with_models([Flow.load(flow)], model_specs(model))[0]
+    if loaded is not None:
         _tell(f"\nmodels of {loaded.name}:")
         if not asyncio.run(_reachable(loaded)):
             raise typer.Exit(FAILED)

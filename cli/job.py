@@ -15,6 +15,7 @@ from ..accounting.runs import RunRecord
 from ..errors import FlowError, InputError
 from ..orchestrator import Flow, ModelSpec, new_run_id
 from ..orchestrator.inputs import accept_inputs
+from .options import with_models
 
 # A record's inputs are the flow's inputs; what else a run needs is kept beside them under names no input can have.
 DATA, LIMIT, AT_ONCE, RESUMES, PROCESS, COMPARE = (
@@ -46,7 +47,7 @@ class Job:
     @property
     def ready(self) -> Flow:
         """The flow with the models it is to be run with. Raises FlowError for a role it does not have."""
-        return self.flow.with_models(self.models) if self.models else self.flow
+        return with_models([self.flow], self.models)[0]
 
     def record(self) -> RunRecord:
         """What is remembered before the first call."""

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from ..accounting.budget import Budget
 from ..backends.backend import ServerFacts
+from ..backends.request import Message, Request
 from ..errors import InputError, LaconicError
 from ..evals.data import Data
 from ..orchestrator import Flow, ModelSpec, Runtime
@@ -38,6 +40,9 @@ SetOption = Annotated[
         help="Another value in the flow file, such as nodes.answer.max_steps=4; VALUE is YAML.",
     ),
 ]
+HOW_ASKED = frozenset({"temperature", "top_p", "seed", "max_tokens", "timeout", "retries", "stream", "estimate"})
+"""What of a model's spec belongs to the role, whichever model plays it."""
+
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
 AtOnceOption = Annotated[int, typer.Option("--items-at-once", min=1, metavar="N", help="Items under way at once.")]
 
@@ -82,22 +87,34 @@ def _has_place(flow: Flow, key: str) -> bool:
 
 
 def with_models(flows: Sequence[Flow], specs: Mapping[str, ModelSpec]) -> list[Flow]:
-    """Each flow with those of `specs` whose role it has. Raises InputError for a role that none has."""
+    """Each flow with those of `specs` whose role it has. Raises InputError for a role that none has.
+
+    Another model answers; how the flow wants the role to be asked (temperature, most tokens, ...) stays.
+    """
     roles = {role for flow in flows for role in flow.models}
     for role in specs:
         if role not in roles:
             name = repr(flows[0].name) if len(flows) == 1 else "any of the flows"
             raise InputError(f"--model {role}: there is no model {role!r} in {name}{nearest(role, sorted(roles))}")
-    return [
-        flow.with_models(mine) if (mine := {r: s for r, s in specs.items() if r in flow.models}) else flow
+    changed = [
+        {role: _asked_as(flow.models[role], spec) for role, spec in specs.items() if role in flow.models}
         for flow in flows
     ]
+    return [flow.with_models(mine) if mine else flow for flow, mine in zip(flows, changed, strict=True)]
 
 
-async def preflight(flows: Sequence[Flow], runtime: Runtime) -> dict[tuple[str, str], ServerFacts]:
+def _asked_as(before: ModelSpec, spec: ModelSpec) -> ModelSpec:
+    """`spec`, asked as `before` was to be asked, where it does not say otherwise itself."""
+    return spec.model_copy(update={name: getattr(before, name) for name in HOW_ASKED - spec.model_fields_set})
+
+
+async def preflight(
+    flows: Sequence[Flow], runtime: Runtime, budget: Budget | None = None
+) -> dict[tuple[str, str], ServerFacts]:
     """Open every model and ask each server what it has, before any token is spent; facts by (flow, role).
 
-    Raises InputError that names the role: a server that is not there, a model it does not have, a missing file.
+    Raises InputError that names the role: a server that is not there, a model it does not have, a missing file, prompts
+    that cannot be counted where a budget needs it.
     """
     found: dict[tuple[str, str], ServerFacts] = {}
     for flow in flows:
@@ -112,8 +129,18 @@ async def preflight(flows: Sequence[Flow], runtime: Runtime) -> dict[tuple[str, 
                     f"the model {role!r} of the flow {flow.name!r}: the server at {spec.url} has no model "
                     f"{model.backend.model!r}{nearest(model.backend.model, list(facts.models))}"
                 )
+            if any(map(_counts_tokens, (budget, flow.budget, *(node.budget for node in flow.nodes.values())))):
+                try:
+                    await model.backend.count(Request(model=model.backend.model, messages=(Message("user", "Hello"),)))
+                except LaconicError as error:
+                    raise InputError(f"the budget of the flow {flow.name!r} cannot be kept: {error}") from error
             found[flow.name, role] = facts
     return found
+
+
+def _counts_tokens(budget: Budget | None) -> bool:
+    """Whether a prompt's tokens must be known before a call is sent."""
+    return budget is not None and (budget.tokens is not None or budget.cost is not None)
 
 
 def has_model(facts: ServerFacts, model: str) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from ..accounting.database import Database
 from ..accounting.runs import RunRecord
+from ..errors import LaconicError
 from ..evals.comparison import Contestant
 from .job import COMPARE, DATA, PROCESS, this_process
 
@@ -40,6 +41,8 @@ class Records:
         self._begun.append(record)
         self._database.save_run(record)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, LaconicError):
+            self.status = "failed"
         for record in self._begun:
             self._database.save_run(msgspec.structs.replace(record, status=self.status, finished=time.time()))

@@ -14,6 +14,7 @@ from ..accounting.budget import Budget
 from ..errors import InputError
 from ..evals.data import read_items
 from ..orchestrator.inputs import accept_inputs
+from ..orchestrator.registry import nearest
 from .job import Job
 from .options import (
     AtOnceOption,
@@ -26,6 +27,7 @@ from .options import (
     pairs,
     tell_problems,
 )
+from .session import Session
 from .storage import existing, find_run, opened, store_path
 
 
@@ -77,9 +79,8 @@ def run(
     with ExitStack() as stack:
         sink = None if out is None else stack.enter_context(_writable(out))
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
-        reuse = store is not None or resume is not None
-        session = Session(job, ready, ledger, answers, database, reuse)
-        status = session.once(sink, as_json) if items is None else session.over(items, sink, as_json)
+        session = Session(job, ready, ledger, answers, database, store, sink)
+        status = session.once(as_json) if items is None else session.over(items, as_json)
     raise typer.Exit(status)
 
 
@@ -89,7 +90,9 @@ def _asked(flow: Path | None, input: list[str] | None, model: list[str] | None, 
     loaded = load_flows([flow], change)[0]
     given: dict[str, Any] = dict(pairs(input, "--input"))
     for name, text in given.items():
-        if name in loaded.inputs and loaded.inputs[name].type in ("list", "dict"):
+        if name not in loaded.inputs:
+            raise InputError(f"the flow has no input {name!r}{nearest(name, list(loaded.inputs))}")
+        if loaded.inputs[name].type in ("list", "dict"):
             try:
                 given[name] = json.loads(text)
             except ValueError as error:
@@ -107,8 +110,9 @@ def _resumed(which: str, store: Path | None, given: dict[str, Any]) -> Job:
 
 @contextmanager
 def _writable(path: Path) -> Iterator[IO[str]]:
+    """The file, open; what is in it stays until the run begins."""
     try:
-        file = path.open("w", encoding="utf-8")
+        file = path.open("a", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
     with file:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import msgspec
@@ -36,13 +38,27 @@ STATUS = {"ok": OK, "failed": FAILED, "budget": BUDGET}
 class Session:
     """Runs a job: the record in the ledger file, the display, what is given out, the end."""
 
-    def __init__(self, job: Job, flow: Flow, ledger: Ledger, answers: Store, database: Database, reuse: bool) -> None:
+    def __init__(
+        self,
+        job: Job,
+        flow: Flow,
+        ledger: Ledger,
+        answers: Store,
+        database: Database,
+        store: Path | None,
+        sink: IO[str] | None,
+    ) -> None:
+        """`flow`: the job's, with its models put in. `store`: the file that the user named, whose answers may be used
+        again. `sink`: the `--out` file.
+        """
         self.job, self.flow = job, flow
-        self.ledger, self.answers, self.database, self.reuse = ledger, answers, database, reuse
+        self.ledger, self.answers, self.database = ledger, answers, database
+        self.store, self.sink = store, sink
         self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run")
         self.record = job.record()
+        self._begun = False
 
-    def once(self, sink: IO[str] | None, as_json: bool) -> int:
+    def once(self, as_json: bool) -> int:
         """Run the flow once; returns the exit status."""
         with progress(items=False) as display:
             result = self._run(self._one(display))
@@ -59,15 +75,15 @@ class Session:
                 for record in result.nodes
             ],
         }
-        self._give(found, result.outputs, sink, as_json)
+        self._give(found, result.outputs, as_json)
         if result.error is not None:
             say(f"error: {result.error}")
         self._say_what_it_cost(result.ledger.total(), result.status)
         return STATUS[result.status]
 
-    def over(self, data: Data, sink: IO[str] | None, as_json: bool) -> int:
+    def over(self, data: Data, as_json: bool) -> int:
         """Run the flow for every item; returns the exit status."""
-        ordered = InOrder(data, lambda result: _write_line(result, sink, silent=as_json))
+        ordered = InOrder(data, lambda result: _write_line(result, self.sink, silent=as_json))
         with progress(items=True) as display:
 
             def ended(result: ItemResult, total: Total) -> None:
@@ -101,23 +117,38 @@ class Session:
 
     async def _one(self, display: Progress) -> Result:
         async with self._runtime(display) as runtime:
-            await preflight([self.flow], runtime)
-            self.database.save_run(self.record)
+            await preflight([self.flow], runtime, self.job.budget)
+            self._begin()
             return await self.flow.run(self.job.inputs, runtime=runtime, run_id=self.job.run, scope=self.scope)
 
     async def _many(self, batch: Batch, display: Progress) -> None:
         async with self._runtime(display) as runtime:
-            await preflight([self.flow], runtime)
-            self.database.save_run(self.record)
+            await preflight([self.flow], runtime, self.job.budget)
+            self._begin()
             await batch.run(runtime)
 
+    def _begin(self) -> None:
+        """Nothing stands in the way: from here on the run is remembered, and the `--out` file is this run's."""
+        self._begun = True
+        self.database.save_run(self.record)
+        self.database.flush()
+        if self.sink is not None and self.sink.seekable():
+            self.sink.truncate(0)
+
     def _runtime(self, display: Progress) -> Runtime:
-        return Runtime(ledger=self.ledger, store=self.answers, reuse=self.reuse, on_event=display.event)
+        return Runtime(
+            ledger=self.ledger,
+            store=self.answers,
+            reuse=self.store is not None or bool(self.job.resumes),
+            on_event=display.event,
+        )
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return run_to_the_end(work)
         except KeyboardInterrupt:
+            if not self._begun:
+                raise
             self._end("cancelled", None, None)
             self._say_what_it_cost(self.ledger.total(run=self.job.run), "cancelled")
             raise typer.Exit(STOPPED) from None
@@ -133,13 +164,13 @@ class Session:
             )
         )
 
-    def _give(self, found: dict[str, Any], outputs: dict[str, Any], sink: IO[str] | None, as_json: bool) -> None:
+    def _give(self, found: dict[str, Any], outputs: dict[str, Any], as_json: bool) -> None:
         text = json.dumps(found, ensure_ascii=False, default=str)
-        if sink is not None:
-            sink.write(text + "\n")
+        if self.sink is not None:
+            self.sink.write(text + "\n")
         if as_json:
             sys.stdout.write(text + "\n")
-        elif sink is None:
+        elif self.sink is None:
             for name, value in outputs.items():
                 shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
                 shown = harmless(shown) if sys.stdout.isatty() else shown
@@ -148,7 +179,8 @@ class Session:
     def _say_what_it_cost(self, total: Total, status: str) -> None:
         avoided = total.avoided_prompt + total.avoided_completion
         saved = f", {avoided:,} avoided" if avoided else ""
-        again = "" if status == "ok" else f"; go on with: laconic run --resume {self.job.run}"
+        where = "" if self.store is None else f" --store {shlex.quote(str(self.store))}"
+        again = "" if status == "ok" else f"; go on with: laconic run --resume {self.job.run}{where}"
         say(f"run {self.job.run}: {status}, {total.show('total')} tokens in {total.sent} calls{saved}{again}")
 
 

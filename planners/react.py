@@ -44,7 +44,7 @@ class ReAct(Node):
             if isinstance(turn, Action):
                 seen = (await self._act(ctx, turn)).text
             else:
-                seen = f"This turn cannot be used: {turn.reason}."
+                seen = f"That turn cannot be used: {turn.reason}. Call one of {', '.join(self.tools)}, or answer."
             turns.append({"role": "assistant", "content": said.text.strip()})
             turns.append(observation(seen, last=step == self.max_steps))
         raise AssertionError("the last turn returns")

@@ -46,7 +46,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Neither; `reason` is fit to be sent back to the model."""
+    """Neither; `reason` is fit to be sent back to the model. It shows no form to fill in: small models copy that."""
 
     reason: str
 
@@ -65,18 +65,16 @@ def parse_turn(text: str, tools: Collection[str] = ()) -> Action | Finish | Malf
         found = short_answer(text[answer.start() :].strip())
         if found:
             return Finish(_thought(text[: answer.start()]), found)
-        return Malformed("the answer is empty; write Answer: and the answer in a few words")
+        return Malformed("the Answer is empty")
     if action is not None:
         call = _called(text[action.end() :], tools)
         if call is None:
-            return Malformed("the action is not a tool call; write Action: tool[input]")
+            return Malformed("the Action is not a tool call")
         thought = _thought(text[: action.start()])
         if call.tool.casefold() in _FINISHING and call.tool not in tools:
             return Finish(thought, unmarked(call.argument))
         return Action(thought, call.tool, call.argument)
-    return _bare_call(text, tools) or Malformed(
-        "there is neither an action nor an answer; write Action: tool[input], or Answer: and the answer in a few words"
-    )
+    return _bare_call(text, tools) or Malformed("it has neither an Action nor an Answer")
 
 
 def _called(text: str, tools: Collection[str]) -> Call | None:

@@ -45,7 +45,10 @@ async def test_a_tool_description_is_one_line(answering: Answering) -> None:
 @pytest.mark.parametrize(
     ("turn", "seen"),
     [
-        ("Thought: hm", "This turn cannot be used: there is neither an action nor an answer"),
+        (
+            "Thought: hm",
+            "That turn cannot be used: it has neither an Action nor an Answer. Call one of search, or answer.",
+        ),
         ("Action: fly[x]", "There is no tool 'fly'. There are: search."),
         ("Action: search[zzz]", "Error: no page about 'zzz'"),
     ],
