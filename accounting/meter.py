@@ -81,10 +81,11 @@ class Meter:
     ) -> Completion:
         """Answer `request`; raises BackendError when all attempts failed, BudgetExceeded when the call does not fit."""
         key = request_key(request, owner)
+        asked = _Asked(model, request, owner, purpose, scope, on_delta, key)
         if self.reuse and self.store is not None:
             stored = self.store.get(key)
             if stored is not None:
-                self._enter_replay(model, owner, purpose, key, stored)
+                self._enter(asked.replayed(stored))
                 return stored
         flying = self._flying
         while key in flying:
@@ -93,14 +94,14 @@ class Meter:
                 waiting = flying[key] = asyncio.get_running_loop().create_future()
             outcome = await asyncio.shield(waiting)
             if isinstance(outcome, Completion):
-                self._enter_replay(model, owner, purpose, key, outcome)
+                self._enter(asked.replayed(outcome))
                 return outcome
             if outcome is not None:
                 raise outcome
         flying[key] = None
         settled: Completion | BackendError | None = None
         try:
-            settled = await self._attempts(model, request, owner, purpose, scope, on_delta, key)
+            settled = await self._attempts(asked)
             return settled
         except BackendError as error:
             settled = error
@@ -110,52 +111,31 @@ class Meter:
             if followers is not None and not followers.done():
                 followers.set_result(settled)
 
-    async def _attempts(
-        self,
-        model: MeteredModel,
-        request: Request,
-        owner: Owner,
-        purpose: str,
-        scope: BudgetScope | None,
-        on_delta: OnDelta | None,
-        key: str,
-    ) -> Completion:
+    async def _attempts(self, asked: _Asked) -> Completion:
+        model = asked.model
         prompt_tokens = 0
-        if scope is not None and scope.counts_tokens:
-            prompt_tokens = await _counted(model, request)
+        if asked.scope is not None and asked.scope.counts_tokens:
+            prompt_tokens = (await model.backend.count(asked.request)).tokens
         attempt = 1
         while True:
             try:
                 if model.limiter is None:
-                    return await self._attempt(
-                        model, request, owner, purpose, scope, on_delta, key, attempt, prompt_tokens
-                    )
+                    return await self._attempt(asked, attempt, prompt_tokens)
                 async with model.limiter:
-                    return await self._attempt(
-                        model, request, owner, purpose, scope, on_delta, key, attempt, prompt_tokens
-                    )
+                    return await self._attempt(asked, attempt, prompt_tokens)
             except BackendError as error:
                 if not error.retryable or attempt > model.retries:
                     raise
                 await asyncio.sleep(_patience(error, attempt))
             attempt += 1
 
-    async def _attempt(
-        self,
-        model: MeteredModel,
-        request: Request,
-        owner: Owner,
-        purpose: str,
-        scope: BudgetScope | None,
-        on_delta: OnDelta | None,
-        key: str,
-        attempt: int,
-        prompt_tokens: int,
-    ) -> Completion:
-        sent = request
+    async def _attempt(self, asked: _Asked, attempt: int, prompt_tokens: int) -> Completion:
+        sent = request = asked.request
         reservation: Reservation | None = None
-        if scope is not None:
-            reservation = await scope.reserve(prompt=prompt_tokens, max_tokens=request.max_tokens, price=model.price)
+        if asked.scope is not None:
+            reservation = await asked.scope.reserve(
+                prompt=prompt_tokens, max_tokens=request.max_tokens, price=asked.model.price
+            )
             if reservation.max_tokens != request.max_tokens:
                 sent = msgspec.structs.replace(request, max_tokens=reservation.max_tokens)
         started = time.time()
@@ -165,7 +145,7 @@ class Meter:
         completion: Completion | None = None
         problem = ""
         try:
-            completion = await model.backend.complete(sent, on_delta)
+            completion = await asked.model.backend.complete(sent, asked.on_delta)
             usage, status = completion.usage, "ok"
         except BackendError as error:
             completion = error.partial
@@ -184,67 +164,66 @@ class Meter:
         finally:
             if reservation is not None:
                 reservation.settle(usage)
-            call = Call(
-                run=owner.run,
-                node=owner.node,
-                item=owner.item,
-                agent=owner.agent,
-                model=model.role,
-                served=model.backend.model,
-                backend=model.backend.name,
-                purpose=purpose,
-                attempt=attempt,
-                status=status,
-                usage=usage,
-                seconds=time.perf_counter() - clock,
-                first_token_seconds=completion.first_token_seconds if completion is not None else None,
-                started=started,
-                finish_reason=completion.finish_reason if completion is not None else "",
-                error=problem,
-                request_hash=key,
-            )
-            self.ledger.append(call)
-            if self._on_call is not None:
-                self._on_call(call)
+            seconds = time.perf_counter() - clock
+            self._enter(asked.attempted(attempt, status, usage, started, seconds, completion, problem))
         # An answer that a budget cut short is not the answer to the request as it was asked.
         if self.store is not None and (sent is request or completion.finish_reason != "length"):
-            self.store.put(key, request, completion)
+            self.store.put(asked.key, request, completion)
         return completion
 
-    def _enter_replay(self, model: MeteredModel, owner: Owner, purpose: str, key: str, completion: Completion) -> None:
-        call = Call(
-            run=owner.run,
-            node=owner.node,
-            item=owner.item,
-            agent=owner.agent,
-            model=model.role,
-            served=model.backend.model,
-            backend=model.backend.name,
-            purpose=purpose,
-            attempt=0,
-            status="replayed",
-            usage=NOTHING,
-            avoided=completion.usage,
-            started=time.time(),
-            finish_reason=completion.finish_reason,
-            request_hash=key,
-        )
+    def _enter(self, call: Call) -> None:
         self.ledger.append(call)
         if self._on_call is not None:
             self._on_call(call)
 
 
-async def _counted(model: MeteredModel, request: Request) -> int:
-    """Prompt tokens of `request`, asked for as often as a call would be sent; asking generates nothing."""
-    attempt = 1
-    while True:
-        try:
-            return (await model.backend.count(request)).tokens
-        except BackendError as error:
-            if not error.retryable or attempt > model.retries:
-                raise
-            await asyncio.sleep(_patience(error, attempt))
-        attempt += 1
+class _Asked(msgspec.Struct, frozen=True):
+    """One call as it was asked for, whatever becomes of it."""
+
+    model: MeteredModel
+    request: Request
+    owner: Owner
+    purpose: str
+    scope: BudgetScope | None
+    on_delta: OnDelta | None
+    key: str
+
+    def replayed(self, completion: Completion) -> Call:
+        """The entry of an answer that was there already: nothing was sent, its tokens were avoided."""
+        return self.attempted(0, "replayed", NOTHING, time.time(), 0.0, completion, avoided=completion.usage)
+
+    def attempted(
+        self,
+        attempt: int,
+        status: Status,
+        usage: Usage,
+        started: float,
+        seconds: float,
+        completion: Completion | None,
+        problem: str = "",
+        avoided: Usage | None = None,
+    ) -> Call:
+        """The entry of an attempt; `completion` is what came of it, wholly or in part."""
+        return Call(
+            run=self.owner.run,
+            node=self.owner.node,
+            item=self.owner.item,
+            agent=self.owner.agent,
+            model=self.model.role,
+            served=self.model.backend.model,
+            backend=self.model.backend.name,
+            purpose=self.purpose,
+            attempt=attempt,
+            status=status,
+            usage=usage,
+            avoided=avoided,
+            seconds=seconds,
+            first_token_seconds=completion.first_token_seconds if completion is not None else None,
+            started=started,
+            finish_reason=completion.finish_reason if completion is not None else "",
+            error=problem,
+            request_hash=self.key,
+        )
 
 
 def _patience(error: BackendError, attempt: int) -> float:

@@ -39,11 +39,9 @@ def test_table_rows_report_and_runs(laconic: Laconic, here: Path, flows: tuple[s
     rows = read_rows(here / "rows.jsonl")
     total = Ledger.load(here / ".laconic" / "laconic.db").total()
     assert sum(row.total for row in rows) == total.total
-    table = {line[:33].strip(): line[33:].split("  ") for line in result.stdout.splitlines()}
     assert "66.7 % [20.8, 93.9]" in result.stdout
-    assert any("against capitals, paired" in name for name in table)
+    assert "against capitals, paired" in result.stdout
     report = (here / "report.md").read_text()
-    assert "laconic compare" in report or "laconic" in report
     assert "| exact match | 66.7 % [20.8, 93.9] | 66.7 % [20.8, 93.9] |" in report
     assert str(here) not in report
     assert [run["flow"] for run in json.loads(laconic("runs", "--json").stdout)] == ["wordy", "capitals"]

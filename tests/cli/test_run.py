@@ -134,7 +134,7 @@ def test_a_run_that_fails_says_why_and_exits_with_1(laconic: Laconic, here: Path
     assert [item["status"] for item in lines(result.stdout)] == ["failed", "ok"]
 
 
-def test_ctrl_c_ends_a_run_which_can_go_on(laconic: Laconic, here: Path, questions: Path, server) -> None:
+def test_ctrl_c_ends_a_run_which_can_go_on(laconic: Laconic, here: Path, questions: Path, server, start) -> None:
     (here / "flow.yaml").write_text(server.flow())
     server.hold = "question 3"
     with start("run", "flow.yaml", "--data", "questions.jsonl") as process:
