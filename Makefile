@@ -29,11 +29,12 @@ lint: .venv/ready  ## ruff and mypy --strict
 bench: .venv/ready  ## ratios against peers, measured in one run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -r benchmarks/requirements.txt
 	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/http.py
+	$(BIN)/python benchmarks/http_client.py
 	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/imports.py
 
-notebooks: .venv/ready  ## run every notebook on its recorded calls
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+notebooks: .venv/ready  ## run every notebook on its recorded calls; the results lie in build/notebooks
+	$(BIN)/python -m nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
 
 clean:
 	rm -rf .venv .lint build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

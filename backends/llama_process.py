@@ -14,6 +14,10 @@ import json
 import os
 import signal
 import sys
+import time
+
+PATIENCE = 2.0
+"""Seconds to wait for what llama.cpp prints about a failure."""
 
 
 def main() -> None:
@@ -43,9 +47,18 @@ def main() -> None:
         said = {"error": str(error)}
     answer.write(json.dumps(said) + "\n")
     answer.flush()
-    if server is not None:
-        sys.stdin.read()
+    if server is None:
+        _let_it_say_why()
+        return
+    sys.stdin.read()
     os._exit(0)  # taking the server down in order would wait for the answers it is still writing
+
+
+def _let_it_say_why() -> None:
+    """Wait until something has been printed: llama.cpp writes its log in a thread that does not outlive us."""
+    last = time.monotonic() + PATIENCE
+    while os.fstat(2).st_size == 0 and time.monotonic() < last:
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from ..errors import ModelFileError
+
+LAST_WORDS = 5.0
+"""Seconds that a process which could not load its model has to end, and to have written why."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -66,7 +70,7 @@ class LlamaServer:
                 if self.stopped:
                     raise ModelFileError(f"The server of {self.settings.path} was closed before it had started.")
                 self._messages = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # kept
-                self._process = subprocess.Popen(
+                process = self._process = subprocess.Popen(
                     [sys.executable, "-P", str(Path(__file__).with_name("llama_process.py"))],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -74,8 +78,10 @@ class LlamaServer:
                     text=True,
                     encoding="utf-8",
                 )
-            said = self._ask(self._process)
+            said = self._ask(process)
             if "address" not in said:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LAST_WORDS)
                 raise ModelFileError(f"llama.cpp cannot load {self.settings.path}: {self._reason(said)}.")
             self.address = said["address"]
 
@@ -117,9 +123,9 @@ class LlamaServer:
             lines = [line.strip() for line in self._messages.read().splitlines() if line.strip()]
         told = [line.split(" E ", 1)[1].strip() for line in lines if " E " in line]
         if told:
-            return told[0]
+            return told[0].rstrip(".")
         if said:
-            return str(said.get("error"))
+            return str(said.get("error")).rstrip(".")
         return "its process ended" + (f" ({lines[-1]})" if lines else "")
 
 

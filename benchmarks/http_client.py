@@ -21,7 +21,7 @@ CLIENTS = {
     "openai": "openai package",
     "httpx": "httpx as it comes",
 }
-CALLS = {"laconic": 2000, "transport": 2000, "openai": 600, "httpx": 600}
+CALLS = {"laconic": 2000, "transport": 2000, "openai": 400, "httpx": 400}
 """Calls of one batch: the slow clients make fewer."""
 AT_ONCE = (1, 64, 256)
 LEAST_OF_OPENAI, LEAST_OF_TRANSPORT = 4.0, 0.8

@@ -3,7 +3,8 @@
     python benchmarks/imports.py [--json]
 
 A fresh interpreter each, byte code cached as in any installation; the best of seven, since only other work on the
-machine makes an import slower than it is. The modules below come from `python -X importtime`, which itself costs a bit.
+machine makes an import slower than it is. Goals are held against processor time, which that work disturbs less than the
+clock. The packages come from `python -X importtime`, which itself costs a bit.
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ def main() -> None:
         taken = rotate({statement: partial(seconds, statement, cached) for statement in STATEMENTS}, BEST_OF)
         modules = dearest(python(cached, "-X", "importtime", "-c", "from laconic import Flow").stderr)
     report.figures = dict(taken)
-    best = {statement: min(figure["seconds"] for figure in figures) for statement, figures in taken.items()}
-    report.tables.append(
-        Table(
-            f"import, best of {BEST_OF}", ("statement", "seconds"), [(name, f"{best[name]:.3f}") for name in STATEMENTS]
-        )
-    )
+    best = {name: {key: min(figure[key] for figure in taken[name]) for key in ("cpu", "wall")} for name in STATEMENTS}
+    timings = [(name, f"{best[name]['cpu']:.3f}", f"{best[name]['wall']:.3f}") for name in STATEMENTS]
+    columns = ("statement", "s CPU", "s by the clock")
+    report.tables.append(Table(f"import, best of {BEST_OF}", columns, timings))
     rows = [(name, f"{own / 1000:.1f}") for name, own in modules]
     report.tables.append(Table("the dearest packages of `from laconic import Flow`", ("package", "ms"), rows))
     report.goals += [
-        Goal(f"`{statement}` takes at most {most:g} s", f"{best[statement]:.3f} s", best[statement] <= most)
+        Goal(
+            f"`{statement}` takes at most {most:g} s",
+            f"{best[statement]['cpu']:.3f} s (by the clock {best[statement]['wall']:.3f} s)",
+            best[statement]["cpu"] <= most,
+        )
         for statement, most in STATEMENTS.items()
     ]
     report.show(as_json=chosen.json)
@@ -57,9 +60,14 @@ def python(environment: dict[str, str], *arguments: str) -> subprocess.Completed
 
 
 def seconds(statement: str, environment: dict[str, str]) -> dict[str, float]:
-    """What one import takes."""
-    program = f"import time; began = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
-    return {"seconds": float(python(environment, "-c", program).stdout)}
+    """What one import takes, of processor time and by the clock."""
+    program = (
+        "import time; began, worked = time.perf_counter(), time.process_time()\n"
+        f"{statement}\n"
+        "print(time.process_time() - worked, time.perf_counter() - began)"
+    )
+    cpu, wall = python(environment, "-c", program).stdout.split()
+    return {"cpu": float(cpu), "wall": float(wall)}
 
 
 def dearest(trace: str) -> list[tuple[str, int]]:

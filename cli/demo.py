@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from ..accounting.audit import Figures, Reconciliation
 from ..accounting.ledger import Ledger
 from ..backends import catalogue
 from ..backends.backend import Backend, Counters
@@ -18,12 +17,13 @@ from ..errors import LaconicError
 from ..evals.comparison import Comparison, Contestant, compare, contestants
 from ..evals.data import Data, Item, gold_answers, read_items
 from ..evals.rows import Row
-from ..orchestrator import Flow, ModelSpec, Runtime
+from ..orchestrator import CallCharged, Event, Flow, ModelSpec, Runtime
 from ..workflows import folder
 from .download import pull_shown
 from .errors import FAILED, OK, exit_status, say
 from .ledger import show_bill
 from .options import StoreOption, model_specs, preflight, with_models
+from .proof import show_proof
 from .records import Records
 from .stopping import run_to_the_end
 from .storage import opened, store_path
@@ -32,7 +32,8 @@ from .text import one_line
 
 METHODS = ("direct", "react", "rewoo")
 ROLE = "large"
-FIGURES = ("prompt, computed", "prompt, cached", "completion")
+CLEAR = "\r\x1b[K"
+"""What makes a terminal forget the line it is on."""
 SECONDS = 440.0
 """No question is begun that would not be answered by then, as far as those before can tell."""
 LAST = 540.0
@@ -57,7 +58,10 @@ def demo(
         session = _Demo(entrants, data, ledger)
 
         async def everything() -> Comparison:
-            async with Runtime(ledger=ledger, store=answers, reuse=store is not None) as runtime:
+            waiting = _Waiting()
+            async with Runtime(
+                ledger=ledger, store=answers, reuse=store is not None, on_event=waiting.event
+            ) as runtime:
                 return await session.run(runtime, records)
 
         comparison = run_to_the_end(everything())
@@ -78,9 +82,8 @@ class _Demo:
         self.entrants, self.data, self.ledger = entrants, data, ledger
         self._answered = 0
         self._began = time.monotonic()
-        self._proof: Reconciliation | None = None
-        self._least: Reconciliation | None = None
-        """The same without the calls that the demo itself cut off."""
+        self._counted: tuple[Counters, Counters] | None = None
+        """What the server had counted before the first call and after the last."""
 
     async def run(self, runtime: Runtime, records: Records) -> Comparison:
         """Ask until all is asked or the time is up."""
@@ -99,7 +102,7 @@ class _Demo:
             _tell(f"\nstopped: {LAST:.0f} s have passed")
         order = {name: place for place, name in enumerate(asked.names)}
         asked.rows.sort(key=lambda row: order[row.flow])  # stable: the questions keep their order
-        await self._prove(backend, before)
+        await self._count(backend, before)
         return asked
 
     async def _ask_all(self, asked: Comparison, runtime: Runtime, records: Records) -> None:
@@ -127,14 +130,13 @@ class _Demo:
         gold = gold_answers(item)[0]
         _tell(f"\n{self._answered + 1}. {item.fields['question']}\n   right answer: {gold}")
 
-    async def _prove(self, backend: Backend, before: Counters | None) -> None:
+    async def _count(self, backend: Backend, before: Counters | None) -> None:
         try:
             after = await backend.counters()
         except LaconicError:
             return
         if before is not None and after is not None:
-            self._proof = self.ledger.reconcile(before, after)
-            self._least = self.ledger.reconcile(before, after, status=("ok", "failed", "timeout"))
+            self._counted = before, after
 
     def show(self, comparison: Comparison) -> int:
         """The table, the bill of one ReWOO run, the proof; returns the exit status."""
@@ -148,42 +150,34 @@ class _Demo:
         if comparison.error is not None:
             say(f"error: {comparison.error}")
             return exit_status(comparison.error) or FAILED
-        return self._show_proof()
-
-    def _show_proof(self) -> int:
-        proof = self._proof
-        if proof is None:
-            _tell("\nthe server publishes no counters, so the ledger cannot be held against them")
-            return OK
-        _tell("\nthe ledger of this whole demo, held against the server's own counters (tokens):")
-        for what, theirs, ours in zip(FIGURES, _figures(proof.server), _figures(proof.ledger), strict=True):
-            verdict = "equal" if theirs == ours else "DIFFERENT"
-            _tell(f"  {what:<17} server {theirs:>9,}   ledger {ours:>9,}   {verdict}")
-        if proof.closed:
-            _tell("they are equal, to the token")
-            return OK
-        for line in proof.explain():
-            say(line)
-        return OK if self._cut_off_explains_it() else FAILED
-
-    def _cut_off_explains_it(self) -> bool:
-        """Whether the server's figures lie between the ledger's without and with what the demo cut off."""
-        if self._proof is None or self._least is None or not self.ledger.total(status="aborted").calls:
-            return False
-        sides = (self._least.ledger, self._proof.server, self._proof.ledger)
-        if not all(a <= b <= c for a, b, c in zip(*map(_figures, sides), strict=True)):
-            return False
-        _tell("the difference is what the demo cut off when its time was up; the server does not count all of that")
-        return True
+        return OK if show_proof(self.ledger, self._counted) else FAILED
 
 
-def _figures(side: Figures) -> tuple[int, int, int]:
-    return side.prompt - side.cached, side.cached, side.completion
+class _Waiting:
+    """A line on the terminal that says what the answer on its way has taken so far."""
+
+    def __init__(self) -> None:
+        self._node = ("", "")
+        self._calls = self._tokens = 0
+
+    def event(self, event: Event) -> None:
+        """Count what was charged to the item that is under way."""
+        if isinstance(event, CallCharged) and sys.stderr.isatty():
+            call = event.call
+            if (call.run, call.item) != self._node:
+                self._node, self._calls, self._tokens = (call.run, call.item), 0, 0
+            self._calls += 1
+            self._tokens += call.usage.total or 0
+            sys.stderr.write(f"{CLEAR}   ... {self._calls} calls, {self._tokens:,} tokens")
+            sys.stderr.flush()
 
 
 def _answer(row: Row) -> None:
     sign = "✓" if row.em else "~" if row.f1 else "✗"
     said = one_line(row.answer, 48) if row.answer else f"({row.status})"
+    if sys.stderr.isatty():
+        sys.stderr.write(CLEAR)
+        sys.stderr.flush()
     _tell(f"   {sign} {row.flow:<8}{said:<50}{row.total:>7,} tokens {row.seconds:>6.1f} s")
     if row.error:
         say(f"     {one_line(row.error)}")

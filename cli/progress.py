@@ -33,6 +33,10 @@ class Progress(Protocol):
         """An item ended."""
         ...
 
+    def answer(self, line: str) -> None:
+        """A line for stdout."""
+        ...
+
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
 
@@ -64,6 +68,11 @@ class Lines:
     def finished(self, done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> None:
         """Print a line for an item that ended."""
         say(item_line(done, all_items, item, status, total, seconds))
+
+    def answer(self, line: str) -> None:
+        """Write it."""
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +135,16 @@ class LiveTree:
 
             self._live.console.print(Text(item_line(done, all_items, item, status, total, seconds)))
 
+    def answer(self, line: str) -> None:
+        """Write it; above the tree, if stdout is the same terminal."""
+        if self._live is not None and sys.stdout.isatty():
+            from rich.text import Text
+
+            self._live.console.print(Text(line), soft_wrap=True)
+        else:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
     def _name(self, path: str, item: str) -> str:
         return f"{item}: {path}" if self._items else path
 
@@ -145,13 +164,9 @@ class LiveTree:
         from rich.console import Console
         from rich.live import Live
 
-        # With stdout elsewhere than on the terminal, what is written to it must not be drawn here.
+        # What is written to stdout is ours to place (`answer`): redirected it would be drawn here and wrapped.
         live = Live(
-            self,
-            console=Console(stderr=True),
-            refresh_per_second=8,
-            transient=self._items,
-            redirect_stdout=sys.stdout.isatty(),
+            self, console=Console(stderr=True), refresh_per_second=8, transient=self._items, redirect_stdout=False
         )
         self._live = live
         live.start()

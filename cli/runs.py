@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +23,10 @@ def runs(
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Only the latest N.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the latest runs. One that was killed is `interrupted`; `laconic run --resume RUN` goes on with it."""
+    """List the latest runs. One that was killed is `interrupted`; `laconic run --resume RUN` goes on with it.
+
+    A run's id begins with the date and time of its start.
+    """
     with existing(store) as database:
         records = database.runs()[:limit]
         totals = {record.run: Total.of(database.read_calls(record.run)) for record in records}
@@ -32,8 +34,8 @@ def runs(
         found = [_as_data(record, totals[record.run]) for record in records]
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
         return
-    head = ("run", "started", "flow", "status", "about", "tokens", "avoided", "seconds")
-    show_table(head, [_row(record, totals[record.run]) for record in records], left=5)
+    head = ("run", "flow", "status", "about", "tokens", "avoided", "seconds")
+    show_table(head, [_row(record, totals[record.run]) for record in records], left=4)
 
 
 def _row(record: RunRecord, total: Total) -> list[str]:
@@ -41,7 +43,6 @@ def _row(record: RunRecord, total: Total) -> list[str]:
     avoided = total.avoided_prompt + total.avoided_completion
     return [
         record.run,
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started)),
         record.flow,
         how_it_stands(record),
         _about(record),

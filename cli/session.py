@@ -83,8 +83,8 @@ class Session:
 
     def over(self, data: Data, as_json: bool) -> int:
         """Run the flow for every item; returns the exit status."""
-        ordered = InOrder(data, lambda result: _write_line(result, self.sink, silent=as_json))
         with progress(items=True) as display:
+            ordered = InOrder(data, lambda result: self._hand_out(result, display, as_json))
 
             def ended(result: ItemResult, total: Total) -> None:
                 ordered.add(result)
@@ -114,6 +114,15 @@ class Session:
         say(", ".join(f"{number} {name}" for name, number in counts.items() if number))
         self._say_what_it_cost(total, batch.status)
         return STATUS[batch.status]
+
+    def _hand_out(self, result: ItemResult, display: Progress, as_json: bool) -> None:
+        """A line of JSON to the `--out` file, or to stdout unless one object is to come there."""
+        line = msgspec.json.encode(result, enc_hook=str).decode()
+        if self.sink is not None:
+            self.sink.write(line + "\n")
+            self.sink.flush()
+        elif not as_json:
+            display.answer(line)
 
     async def _one(self, display: Progress) -> Result:
         async with self._runtime(display) as runtime:
@@ -182,15 +191,6 @@ class Session:
         where = "" if self.store is None else f" --store {shlex.quote(str(self.store))}"
         again = "" if status == "ok" else f"; go on with: laconic run --resume {self.job.run}{where}"
         say(f"run {self.job.run}: {status}, {total.show('total')} tokens in {total.sent} calls{saved}{again}")
-
-
-def _write_line(result: ItemResult, sink: IO[str] | None, silent: bool) -> None:
-    """A line of JSON to the `--out` file, or to stdout unless something else is to come there."""
-    if sink is None and silent:
-        return
-    target = sink if sink is not None else sys.stdout
-    target.write(msgspec.json.encode(result, enc_hook=str).decode() + "\n")
-    target.flush()
 
 
 def _counts(batch: Batch, data: Data) -> dict[str, int]:

@@ -29,14 +29,22 @@ def show_table(
 ) -> None:
     """A table whose first `left` columns are words and the others figures; `foot` is its last line, set apart."""
     if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(pad_edge=False, show_footer=foot is not None)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_footer=foot is not None)
         for i, name in enumerate(head):
             justify: Any = "left" if i < left else "right"
-            table.add_column(Text(name), footer=Text(foot[i]) if foot is not None else "", justify=justify)
+            footer = Text(foot[i]) if foot is not None else ""
+            # On a narrow terminal the heads give way, and the last column of several with words.
+            gives = left > 1 and i == left - 1
+            cells = [*(row[i] for row in rows), *([foot[i]] if foot is not None else []), *name.split()]
+            widest = max(map(len, cells), default=0)
+            table.add_column(
+                Text(name), footer=footer, justify=justify, overflow="fold", min_width=min(12 if gives else 40, widest)
+            )
         for row in rows:
             table.add_row(*(Text(harmless(cell)) for cell in row))
         Console().print(table)

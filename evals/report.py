@@ -67,10 +67,11 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
 
 def rich_table(figures: Sequence[FlowFigures], title: str | None = None) -> Table:
     """For a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     for of_flow in figures:
         table.add_column(Text(of_flow.flow), justify="right")

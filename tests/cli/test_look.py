@@ -101,7 +101,7 @@ def test_lower_bounds_and_estimates_are_marked(laconic: Laconic, here: Path) -> 
 def test_runs_are_listed_latest_first(laconic: Laconic, two: Path, here: Path) -> None:
     laconic("run", "flow.yaml", "-i", "question=France?")
     head, *lines = laconic("runs").stdout.splitlines()
-    assert head.split()[:4] == ["run", "started", "flow", "status"]
+    assert head.split()[:3] == ["run", "flow", "status"]
     assert ["capitals" in lines[0], "two" in lines[1]] == [True, True]
     assert len(laconic("runs", "--limit", "1").stdout.splitlines()) == 2
     assert "question=France?" in lines[0]
