@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from laconic import Flow
+from laconic.backends import ScriptedBackend
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LARGE = "qwen2.5-coder-1.5b-instruct"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def python_example() -> tuple[str, str]:
@@ -36,6 +37,20 @@ def test_the_two_spellings_are_one_flow(monkeypatch: pytest.MonkeyPatch) -> None
     exec(python_example()[0], names)
     assert Flow.parse(text, base=ROOT) == names["flow"]
     assert Flow.parse(names["flow"].dump(), base=ROOT) == names["flow"]
+
+
+async def test_the_kind_that_the_engine_page_adds_works() -> None:
+    (code,) = blocks("python", (ROOT / "orchestrator" / "README.md").read_text(encoding="utf-8"))
+    exec(compile(code, "example", "exec", dont_inherit=True), {})
+    flow = Flow(
+        name="loud",
+        models={"large": {"backend": "scripted", "model": "script"}},
+        nodes={"answer": {"kind": "shout", "question": "why?"}},
+        outputs={"answer": "{{ answer }}"},
+    )
+    result = await flow.run(backends={"large": ScriptedBackend("because")})
+    assert result.outputs == {"answer": "BECAUSE"}
+    assert list(result.ledger.by("node")) == ["answer"]
 
 
 @pytest.mark.integration
