@@ -85,6 +85,15 @@ class LlamaServer:
                 raise ModelFileError(f"llama.cpp cannot load {self.settings.path}: {self._reason(said)}.")
             self.address = said["address"]
 
+    def ends_within(self, seconds: float) -> bool:
+        """Whether the process has ended, or ends in this time."""
+        process = self._process
+        if process is None or self.stopped:
+            return self.stopped
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return process.poll() is not None
+
     def stop(self) -> None:
         """End the process, whatever it is doing."""
         with self._state:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError, ServerFailure
+from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError, ServerFailure, StreamCut
 from . import catalogue
 from .backend import Count, Counters, ServerFacts
 from .llama_server import LlamaServer, Settings, borrow, give_back
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PROMPT_CACHE = 2048
 """Mebibytes that llama.cpp may use to keep the prompts of slots that are given away, so that they can come back."""
+LAST_BREATH = 0.5
+"""Seconds between a dying server's connections and its process, so as to know a death from another failure."""
 
 
 class LocalBackend:
@@ -104,8 +106,8 @@ class LocalBackend:
         self._idle.clear()
         try:
             return await backend.complete(request, on_delta or _ignore)
-        except BackendError as error:
-            if server.alive:
+        except (BackendUnreachable, ServerFailure, StreamCut) as error:
+            if not await asyncio.to_thread(server.ends_within, LAST_BREATH):
                 raise
             kind = BackendUnreachable if isinstance(error, BackendUnreachable) else ServerFailure
             raise kind(self._ended(server), partial=error.partial) from error
