@@ -1,6 +1,6 @@
 """Backends: they talk to models. A `Request` goes in, a `Completion` with its `Usage` comes out.
 
-`Backend` is the one seam. Behind it stand any OpenAI-compatible server (`OpenAIBackend`), llama.cpp in this process
+`Backend` is the one seam. Behind it stand any OpenAI-compatible server (`OpenAIBackend`), llama.cpp on this machine
 (`LocalBackend`), answers recorded earlier (`ReplayBackend`) and answers made up for tests (`ScriptedBackend`);
 `open_backend` makes the one that a flow file names. Every name is imported when it is first used.
 """

@@ -25,6 +25,8 @@ TITLES = {
     "fan_out": "fan-out of 1000",
     "many_runs": "1000 runs at once of a chain of 5",
 }
+AT_ONCE = "fan_out_at_once"
+"""Laconic's `for_each` has 256 elements under way unless told otherwise; here all, as in the other systems."""
 GROWING = {"chain": "chain", "for_each": "for_each, one node", "fan_out": "fan-out, every node written"}
 MOST_OF_ASYNCIO, LEAST_BELOW_LANGGRAPH = 3.0, 10.0
 CRITICAL_PATH, FLAT, WAITING = 120.0, 1.5, 1024.0
@@ -50,36 +52,47 @@ def main() -> None:
 def shapes(report: Report, rounds: int, runs: int) -> None:
     """The three shapes in all systems."""
     cells = {(shape, system): partial(cell, "shapes.py", system, shape, runs) for shape in TITLES for system in SYSTEMS}
+    cells[AT_ONCE, "laconic"] = partial(cell, "shapes.py", "laconic", AT_ONCE, runs)
     taken = rotate(cells, rounds)
     report.figures["shapes"] = {f"{shape}/{system}": figures for (shape, system), figures in taken.items()}
+    columns = ("system", "µs CPU a node", "µs by the clock", "× bare asyncio", "× LangGraph")
     for shape, title in TITLES.items():
-        ours, floor, rival = (taken[shape, system] for system in ("laconic", "asyncio", "langgraph"))
+        floor, rival = taken[shape, "asyncio"], taken[shape, "langgraph"]
+        measured = {name: taken[shape, system] for system, name in SYSTEMS.items()}
+        if shape == "fan_out":
+            measured["Laconic, all 1000 under way at once"] = taken[AT_ONCE, "laconic"]
         rows = [
             (
                 name,
-                f"{middle(taken[shape, system], 'cpu'):.1f}",
-                f"{middle(taken[shape, system], 'wall'):.1f}",
-                f"{ratio(taken[shape, system], floor, 'cpu'):.1f}",
-                f"{ratio(taken[shape, system], rival, 'cpu'):.2f}",
+                f"{middle(figures, 'cpu'):.1f}",
+                f"{middle(figures, 'wall'):.1f}",
+                f"{ratio(figures, floor, 'cpu'):.1f}",
+                f"{ratio(figures, rival, 'cpu'):.2f}",
             )
-            for system, name in SYSTEMS.items()
+            for name, figures in measured.items()
         ]
-        columns = ("system", "µs CPU a node", "µs by the clock", "× bare asyncio", "× LangGraph")
         report.tables.append(Table(title, columns, rows))
-        above, below = ratio(ours, floor, "cpu"), ratio(rival, ours, "cpu")
-        clock = ratio(ours, floor, "wall"), ratio(rival, ours, "wall")
-        report.goals += [
-            Goal(
-                f"{title}: at most {MOST_OF_ASYNCIO:g} times bare asyncio",
-                f"{above:.1f} times (by the clock {clock[0]:.1f})",
-                above <= MOST_OF_ASYNCIO,
-            ),
-            Goal(
-                f"{title}: at least {LEAST_BELOW_LANGGRAPH:g} times less than LangGraph",
-                f"{below:.1f} times less (by the clock {clock[1]:.1f})",
-                below >= LEAST_BELOW_LANGGRAPH,
-            ),
-        ]
+        for name, figures in measured.items():
+            if name.startswith("Laconic"):
+                goals(report, title + name.removeprefix("Laconic"), figures, floor, rival)
+
+
+def goals(report: Report, title: str, ours: list[Figures], floor: list[Figures], rival: list[Figures]) -> None:
+    """What a shape's cost is held against."""
+    above, below = ratio(ours, floor, "cpu"), ratio(rival, ours, "cpu")
+    clock = ratio(ours, floor, "wall"), ratio(rival, ours, "wall")
+    report.goals += [
+        Goal(
+            f"{title}: at most {MOST_OF_ASYNCIO:g} times bare asyncio",
+            f"{above:.1f} times (by the clock {clock[0]:.1f})",
+            above <= MOST_OF_ASYNCIO,
+        ),
+        Goal(
+            f"{title}: at least {LEAST_BELOW_LANGGRAPH:g} times less than LangGraph",
+            f"{below:.1f} times less (by the clock {clock[1]:.1f})",
+            below >= LEAST_BELOW_LANGGRAPH,
+        ),
+    ]
 
 
 def branches(report: Report, rounds: int) -> None:

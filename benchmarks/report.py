@@ -11,12 +11,17 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from side_by_side import HERE, circumstances, say
 
-BENCHMARKS = ("overhead", "http_client", "ledger", "imports")
+BENCHMARKS = {
+    "overhead": "The engine, per node",
+    "http_client": "The client, per call",
+    "ledger": "The ledger",
+    "imports": "Importing",
+}
+"""Script -> heading."""
 MEASURED = HERE / "measured"
 PAGE = HERE.parent / "docs" / "results" / "benchmarks.md"
 HEAD = """\
@@ -24,7 +29,8 @@ HEAD = """\
 
 Measured by the scripts in [benchmarks/](../../benchmarks/README.md); this page is written by
 `python benchmarks/report.py` from their output and not by hand. Every system runs in fresh processes that take turns,
-ratios are formed within a round, and medians are given: other work was going on on the machine.
+ratios are formed within a round, and medians are given: other work was going on on the machine. Ratios per node are of
+processor time.
 """
 
 
@@ -50,7 +56,7 @@ def page(found: list[Mapping[str, Any]]) -> str:
     rows = [(goal, measured, "yes" if met else "**no**") for goal, measured, met in goals]
     parts = [HEAD, "## Goals\n", grid(("goal", "measured", "met"), rows)]
     for data in found:
-        parts += [f"## {Path(data['name']).stem}\n", f"{data['about']}\n", f"{circumstances(data)}.\n"]
+        parts += [f"## {BENCHMARKS[data['name']]}\n", f"{data['about']}\n", f"{circumstances(data)}.\n"]
         for table in data["tables"]:
             parts += [f"### {table['title']}\n", *([f"{table['note']}\n"] if table["note"] else [])]
             parts.append(grid(table["columns"], table["rows"]))

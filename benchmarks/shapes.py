@@ -45,6 +45,7 @@ class Shape:
 SHAPES = {
     "chain": Shape(LONG, LONG, repeats=20),
     "fan_out": Shape(WIDE + 2, sum(range(WIDE)) + WIDE, repeats=2),
+    "fan_out_at_once": Shape(WIDE + 2, sum(range(WIDE)) + WIDE, repeats=2),
     "many_runs": Shape(RUNS * SHORT, sum(range(RUNS)) + RUNS * SHORT),
     "branches": Shape(4, 4),
 }

@@ -107,17 +107,22 @@ def chain() -> Run:
     return bench.checked(lambda: bench.answer(graph, start=0), LONG)
 
 
-def fan_out() -> Run:
+def fan_out(**more: Any) -> Run:
     bench = Bench()
     graph = flow(
         {
             "source": Source(),
-            "each": Step(number="{{ item }}", for_each="{{ source }}", concurrency=WIDE),
+            "each": Step(number="{{ item }}", for_each="{{ source }}", **more),
             "total": Total(numbers="{{ each }}"),
         },
         "{{ total }}",
     )
     return bench.checked(lambda: bench.answer(graph), WIDE + 2)
+
+
+def fan_out_at_once() -> Run:
+    """With all elements under way at once, as in the other systems; otherwise it would be 256."""
+    return fan_out(concurrency=WIDE)
 
 
 def many_runs() -> Run:

@@ -54,6 +54,7 @@ class Session:
         self.job, self.flow = job, flow
         self.ledger, self.answers, self.database = ledger, answers, database
         self.store, self.sink = store, sink
+        self.ledger.prices = {role: spec.price for role, spec in flow.models.items() if spec.price is not None}
         self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run")
         self.record = job.record()
         self._begun = False

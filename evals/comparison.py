@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,10 @@ from .data import Data, Item, gold_answers, lacks
 from .figures import FlowFigures, summarise
 from .metrics import best_scores
 from .rows import Row, RowFile, by_flow, read_rows, tokens_of
+
+
+Task = tuple["Contestant", Item, str]
+"""A flow, an item to ask it, and the key of the row that comes of it."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +122,14 @@ async def compare(
 
     `results`: the file of rows, which is read first and appended to. `item_by_item`: all flows answer an item before
     the next one comes; otherwise flow by flow, which is kinder to a server's prefix cache. `on_start` is told each flow
-    that has anything left to do, `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
+    before its first item that is not there yet, `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
     Items that a flow cannot be asked, or that have no gold answer, move to `data.problems`. Raises InputError if none
     is left, and what opening a model raises.
     """
     leave_out_unfit(entrants, data)
     known = {(row.flow, row.id, row.key): row for row in (read_rows(results) if results is not None else ())}
     done: dict[tuple[str, str], Row] = {}
-    tasks: list[tuple[Contestant, Item, str]] = []
+    tasks: list[Task] = []
     for contestant, item in _order(entrants, data.items, item_by_item):
         key = contestant.key(item)
         row = known.get((contestant.name, item.id, key))
@@ -137,13 +141,8 @@ async def compare(
             tasks.append((contestant, item, key))
     comparison = Comparison([c.name for c in entrants], len(data.items), [], resumed=len(done))
     file = RowFile(results)
-    if on_start is not None:
-        busy = {contestant.name for contestant, _, _ in tasks}
-        for contestant in entrants:
-            if contestant.name in busy:
-                on_start(contestant)
     try:
-        async for row, error in _answers(tasks, runtime, scope, at_once):
+        async for row, error in _answers(_announced(tasks, on_start), runtime, scope, at_once):
             file.append(row)
             done[row.flow, row.id] = row
             if on_row is not None:
@@ -163,8 +162,18 @@ def leave_out_unfit(entrants: Sequence[Contestant], data: Data) -> None:
     data.require(lambda item: _unfit(entrants, item))
 
 
+def _announced(tasks: Iterable[Task], on_start: Callable[[Contestant], None] | None) -> Iterator[Task]:
+    """The tasks, each flow announced before its first."""
+    begun: set[str] = set()
+    for task in tasks:
+        if on_start is not None and task[0].name not in begun:
+            begun.add(task[0].name)
+            on_start(task[0])
+        yield task
+
+
 async def _answers(
-    tasks: Iterable[tuple[Contestant, Item, str]], runtime: Runtime, scope: BudgetScope | None, at_once: int
+    tasks: Iterable[Task], runtime: Runtime, scope: BudgetScope | None, at_once: int
 ) -> AsyncIterator[tuple[Row, LaconicError | None]]:
     """Rows as they are finished, `at_once` on their way. Closing it cancels those that are."""
     waiting = iter(tasks)

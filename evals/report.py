@@ -134,7 +134,7 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
         shown = notes[:20]
         if len(notes) > len(shown):
             shown.append(f"- and {len(notes) - len(shown)} more")
-        parts += ["## What went wrong", "\n".join(note.replace("\n", " ") for note in shown)]
+        parts += ["## What went wrong", "\n".join(note.replace("\n", " ").replace("<", "&lt;") for note in shown)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -160,7 +160,9 @@ def _whole(measured: Measured, signed: bool = False) -> str:
 def _times(measured: Measured | None) -> str:
     if measured is None:
         return ""
-    return f"{measured.value:.2f}x [{measured.interval.low:.2f}, {measured.interval.high:.2f}]"
+    digits = 2 if measured.value >= 0.1 else 4
+    value, (low, high) = measured.value, measured.interval
+    return f"{value:.{digits}f}x [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _ratio_of(figures: FlowFigures, value: float | None) -> str:

@@ -17,7 +17,7 @@ from laconic.evals.data import read_items
 from laconic.workflows import folder
 
 HERE = Path(__file__).resolve().parent
-NOTEBOOKS = {"01_rewoo_vs_react": (("direct", "react", "rewoo"), 12)}
+NOTEBOOKS = {"01_rewoo_vs_react": (("direct", "react", "rewoo"), 8)}
 """Notebook -> the flows it compares, and how many questions it asks."""
 
 

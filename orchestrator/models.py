@@ -22,7 +22,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: BackendKind = Field(
-        description="What answers: llama.cpp in this process, a server, a script or a recording."
+        description="What answers: llama.cpp on this machine, a server, a script or a recording."
     )
     model: str = Field(description="A name of the catalogue, a path of a GGUF file, or the name the server knows.")
     url: str | None = Field(default=None, description="Address of a running server, such as http://127.0.0.1:8000/v1.")
