@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from ..errors import BackendUnreachable, InputError
-from ..evals.comparison import Comparison, Contestant, contestants, leave_out_unfit
+from ..evals.comparison import Comparison, leave_out_unfit
 from ..evals.comparison import compare as run_comparison
+from ..evals.contestant import Contestant, contestants
 from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
 from ..evals.report import as_data, markdown

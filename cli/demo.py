@@ -14,7 +14,8 @@ from ..accounting.ledger import Ledger
 from ..backends import catalogue
 from ..backends.backend import Backend, Counters
 from ..errors import LaconicError
-from ..evals.comparison import Comparison, Contestant, compare, contestants
+from ..evals.comparison import Comparison, compare
+from ..evals.contestant import Contestant, contestants
 from ..evals.data import Data, Item, gold_answers, read_items
 from ..evals.rows import Row
 from ..orchestrator import CallCharged, Event, Flow, ModelSpec, Runtime

@@ -11,7 +11,7 @@ import msgspec
 from ..accounting.database import Database
 from ..accounting.runs import RunRecord
 from ..errors import LaconicError
-from ..evals.comparison import Contestant
+from ..evals.contestant import Contestant
 from .job import COMPARE, DATA, PROCESS, this_process
 
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .comparison import Comparison, Contestant, compare
+    from .comparison import Comparison, compare
+    from .contestant import Contestant, contestants
     from .data import Data, Item, Problem, read_items
     from .figures import FlowFigures, Versus, summarise
     from .metrics import best_scores, exact_match, normalise, token_f1
@@ -26,6 +27,7 @@ __all__ = [
     "best_scores",
     "bootstrap",
     "compare",
+    "contestants",
     "exact_match",
     "normalise",
     "read_items",
@@ -36,7 +38,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "comparison": ("Comparison", "Contestant", "compare"),
+    "comparison": ("Comparison", "compare"),
+    "contestant": ("Contestant", "contestants"),
     "data": ("Data", "Item", "Problem", "read_items"),
     "figures": ("FlowFigures", "Versus", "summarise"),
     "metrics": ("best_scores", "exact_match", "normalise", "token_f1"),

@@ -7,84 +7,25 @@ not asked again. What a server left unanswered is no answer of a flow: such a ro
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..accounting.budget import BudgetScope
-from ..errors import BackendError, BackendUnreachable, FlowError, LaconicError
-from ..orchestrator import Flow, Result, Runtime, new_run_id
-from ..orchestrator.inputs import accept_inputs
+from ..errors import BackendError, BackendUnreachable, LaconicError
+from ..orchestrator import Flow, Result, Runtime
 from ..orchestrator.template import tree_references
+from .contestant import Contestant
 from .data import Data, Item, gold_answers, lacks
 from .figures import FlowFigures, summarise
 from .metrics import best_scores
 from .rows import Row, RowFile, by_flow, read_rows, tokens_of
 
-
-Task = tuple["Contestant", Item, str]
+Task = tuple[Contestant, Item, str]
 """A flow, an item to ask it, and the key of the row that comes of it."""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A flow under the name it has in a comparison, and the run its calls are booked to."""
-
-    name: str
-    flow: Flow
-    run: str = field(default_factory=new_run_id)
-
-    @property
-    def output(self) -> str:
-        """Which output is the answer: `answer`, or the only one. Raises FlowError if that is open."""
-        outputs = self.flow.outputs
-        if "answer" in outputs:
-            return "answer"
-        if len(outputs) == 1:
-            return next(iter(outputs))
-        there = f"it has {', '.join(outputs)}" if outputs else "it has none"
-        raise FlowError(f"the flow {self.name!r} must have an output `answer`, or only one, to be compared; {there}")
-
-    def inputs(self, item: Item) -> dict[str, Any]:
-        """The item's fields that the flow asks for."""
-        return {name: item.fields[name] for name in self.flow.inputs if name in item.fields}
-
-    def complaint(self, item: Item) -> str:
-        """Why the flow cannot be asked this item; empty if it can."""
-        why = lacks(item.fields, (name for name, spec in self.flow.inputs.items() if spec.required))
-        if why:
-            return why
-        try:
-            accept_inputs(self.flow.inputs, self.inputs(item))
-        except FlowError as error:
-            return str(error)
-        return ""
-
-    def key(self, item: Item) -> str:
-        """What determines the row: flow, models, folder, inputs and gold answers."""
-        parts = [self.flow.written(), str(self.flow.base.resolve()), self.inputs(item), gold_answers(item)]
-        return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
-
-
-def contestants(flows: Mapping[str, Flow] | Sequence[tuple[str, Flow]]) -> list[Contestant]:
-    """The flows by their own names; by those given (usually their files') where two have the same.
-
-    Raises FlowError if names stay equal, or a flow has no answer to compare.
-    """
-    pairs = list(flows.items() if isinstance(flows, Mapping) else flows)
-    own = [flow.name for _, flow in pairs]
-    made = [Contestant(flow.name if own.count(flow.name) == 1 else given, flow) for given, flow in pairs]
-    names = [contestant.name for contestant in made]
-    for contestant in made:
-        if names.count(contestant.name) > 1:
-            raise FlowError(f"two flows are called {contestant.name!r}: give one another `name`, or its file another")
-        _ = contestant.output
-    return made
 
 
 @dataclass
@@ -122,7 +63,8 @@ async def compare(
 
     `results`: the file of rows, which is read first and appended to. `item_by_item`: all flows answer an item before
     the next one comes; otherwise flow by flow, which is kinder to a server's prefix cache. `on_start` is told each flow
-    before its first item that is not there yet, `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
+    before its first item that is not there yet, `on_row(row, fresh)` every row, `fresh` being false for those that were
+    there already.
     Items that a flow cannot be asked, or that have no gold answer, move to `data.problems`. Raises InputError if none
     is left, and what opening a model raises.
     """

@@ -15,7 +15,7 @@ import msgspec
 from ..backends import ServerFacts
 from ..orchestrator import ModelSpec, Runtime
 from ..version import __version__
-from .comparison import Contestant
+from .contestant import Contestant
 
 PACKAGES = ("xllamacpp", "bm25s", "httpx", "tokenizers", "pydantic", "jinja2")
 """Whose versions are reported, where they are installed."""

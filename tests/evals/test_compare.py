@@ -15,7 +15,7 @@ from laconic.backends import Request, ScriptedBackend, Usage
 from laconic.backends.request import Completion
 from laconic.errors import BackendUnreachable, BadRequest, FlowError, InputError, ServerFailure
 from laconic.evals import Comparison, Data, compare, read_items, read_rows
-from laconic.evals.comparison import contestants
+from laconic.evals.contestant import contestants
 from laconic.evals.report import lines, text_table
 from laconic.orchestrator import Flow, Runtime
 

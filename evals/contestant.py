@@ -1,0 +1,70 @@
+"""Contestant: a flow as it takes part in a comparison."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import FlowError
+from ..orchestrator import Flow, new_run_id
+from ..orchestrator.inputs import accept_inputs
+from .data import Item, gold_answers, lacks
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A flow under the name it has in a comparison, and the run its calls are booked to."""
+
+    name: str
+    flow: Flow
+    run: str = field(default_factory=new_run_id)
+
+    @property
+    def output(self) -> str:
+        """Which output is the answer: `answer`, or the only one. Raises FlowError if that is open."""
+        outputs = self.flow.outputs
+        if "answer" in outputs:
+            return "answer"
+        if len(outputs) == 1:
+            return next(iter(outputs))
+        there = f"it has {', '.join(outputs)}" if outputs else "it has none"
+        raise FlowError(f"the flow {self.name!r} must have an output `answer`, or only one, to be compared; {there}")
+
+    def inputs(self, item: Item) -> dict[str, Any]:
+        """The item's fields that the flow asks for."""
+        return {name: item.fields[name] for name in self.flow.inputs if name in item.fields}
+
+    def complaint(self, item: Item) -> str:
+        """Why the flow cannot be asked this item; empty if it can."""
+        why = lacks(item.fields, (name for name, spec in self.flow.inputs.items() if spec.required))
+        if why:
+            return why
+        try:
+            accept_inputs(self.flow.inputs, self.inputs(item))
+        except FlowError as error:
+            return str(error)
+        return ""
+
+    def key(self, item: Item) -> str:
+        """What determines the row: flow, models, folder, inputs and gold answers."""
+        parts = [self.flow.written(), str(self.flow.base.resolve()), self.inputs(item), gold_answers(item)]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+
+
+def contestants(flows: Mapping[str, Flow] | Sequence[tuple[str, Flow]]) -> list[Contestant]:
+    """The flows by their own names; by those given (usually their files') where two have the same.
+
+    Raises FlowError if names stay equal, or a flow has no answer to compare.
+    """
+    pairs = list(flows.items() if isinstance(flows, Mapping) else flows)
+    own = [flow.name for _, flow in pairs]
+    made = [Contestant(flow.name if own.count(flow.name) == 1 else given, flow) for given, flow in pairs]
+    names = [contestant.name for contestant in made]
+    for contestant in made:
+        if names.count(contestant.name) > 1:
+            raise FlowError(f"two flows are called {contestant.name!r}: give one another `name`, or its file another")
+        _ = contestant.output
+    return made
