@@ -113,12 +113,12 @@ class Meter:
 
     async def _attempts(self, asked: _Asked) -> Completion:
         model = asked.model
-        prompt_tokens = 0
-        if asked.scope is not None and asked.scope.counts_tokens:
-            prompt_tokens = (await model.backend.count(asked.request)).tokens
+        prompt_tokens: int | None = None
         attempt = 1
         while True:
             try:
+                if prompt_tokens is None:
+                    prompt_tokens = await _counted(asked)
                 if model.limiter is None:
                     return await self._attempt(asked, attempt, prompt_tokens)
                 async with model.limiter:
@@ -224,6 +224,13 @@ class _Asked(msgspec.Struct, frozen=True):
             error=problem,
             request_hash=self.key,
         )
+
+
+async def _counted(asked: _Asked) -> int:
+    """Prompt tokens to reserve: 0 where no budget needs to know. Fails, and is tried again, as a call does."""
+    if asked.scope is None or not asked.scope.counts_tokens:
+        return 0
+    return (await asked.model.backend.count(asked.request)).tokens
 
 
 def _patience(error: BackendError, attempt: int) -> float:

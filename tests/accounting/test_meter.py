@@ -84,6 +84,21 @@ async def test_retries_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [call.attempt for call in meter.ledger.calls] == [1, 2, 3, 4]
 
 
+async def test_counting_a_prompt_is_tried_again_like_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    _instant(monkeypatch)
+    large, meter = model(), Meter(Ledger())
+    count, troubles = large.backend.count, [ServerFailure("connection lost")]
+
+    async def shaky(request: Request) -> Any:
+        if troubles:
+            raise troubles.pop()
+        return await count(request)
+
+    monkeypatch.setattr(large.backend, "count", shaky)
+    await meter.complete(large, ask("x", max_tokens=5), owner=ME, scope=BudgetScope(Budget(tokens=500), "the run"))
+    assert [(call.status, call.attempt) for call in meter.ledger.calls] == [("ok", 2)]
+
+
 async def test_a_cut_stream_is_counted_as_far_as_it_came() -> None:
     meter = Meter(Ledger())
     large = model("one two three four five", failures=[CutStream(2)], retries=0)
