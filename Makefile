@@ -25,6 +25,7 @@ lint: .venv/ready  ## ruff and mypy --strict
 	@mkdir -p .lint && ln -sfn .. .lint/laconic
 	MYPYPATH=.lint $(BIN)/mypy --strict -p laconic.errors -p laconic.backends -p laconic.accounting -p laconic.orchestrator \
 		-p laconic.tools -p laconic.planners -p laconic.evals -p laconic.cli
+	MYPYPATH=.lint:benchmarks $(BIN)/mypy --strict --explicit-package-bases benchmarks/*.py
 
 bench: .venv/ready  ## ratios against peers, measured in one run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -r benchmarks/requirements.txt

@@ -24,13 +24,12 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     agent: str = ""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One attempt. Tokens in `usage` were really spent; tokens in `avoided` were not, thanks to an earlier answer."""
+class Call(Owner, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One attempt, and whose it is. Tokens in `usage` were really spent; those in `avoided` were not.
 
-    run: str
-    node: str = ""
-    item: str = ""
-    agent: str = ""
+    The four fields of `Owner` come first and may be given by position.
+    """
+
     model: str
     """The role in the flow, such as `large`."""
     served: str = ""

@@ -113,7 +113,7 @@ class Meter:
 
     async def _attempts(self, asked: _Asked) -> Completion:
         model = asked.model
-        prompt_tokens: int | None = None
+        prompt_tokens = 0 if asked.scope is None else None
         attempt = 1
         while True:
             try:
@@ -177,7 +177,7 @@ class Meter:
             self._on_call(call)
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class _Asked(msgspec.Struct, frozen=True, gc=False):
     """One call as it was asked for, whatever becomes of it."""
 
     model: MeteredModel
@@ -190,7 +190,23 @@ class _Asked(msgspec.Struct, frozen=True):
 
     def replayed(self, completion: Completion) -> Call:
         """The entry of an answer that was there already: nothing was sent, its tokens were avoided."""
-        return self.attempted(0, "replayed", NOTHING, time.time(), 0.0, completion, avoided=completion.usage)
+        return Call(
+            self.owner.run,
+            self.owner.node,
+            self.owner.item,
+            self.owner.agent,
+            model=self.model.role,
+            served=self.model.backend.model,
+            backend=self.model.backend.name,
+            purpose=self.purpose,
+            attempt=0,
+            status="replayed",
+            usage=NOTHING,
+            avoided=completion.usage,
+            started=time.time(),
+            finish_reason=completion.finish_reason,
+            request_hash=self.key,
+        )
 
     def attempted(
         self,
@@ -201,14 +217,14 @@ class _Asked(msgspec.Struct, frozen=True):
         seconds: float,
         completion: Completion | None,
         problem: str = "",
-        avoided: Usage | None = None,
     ) -> Call:
         """The entry of an attempt; `completion` is what came of it, wholly or in part."""
+        # The owner goes by position: a call with more arguments by name than this is several times slower in CPython.
         return Call(
-            run=self.owner.run,
-            node=self.owner.node,
-            item=self.owner.item,
-            agent=self.owner.agent,
+            self.owner.run,
+            self.owner.node,
+            self.owner.item,
+            self.owner.agent,
             model=self.model.role,
             served=self.model.backend.model,
             backend=self.model.backend.name,
@@ -216,7 +232,6 @@ class _Asked(msgspec.Struct, frozen=True):
             attempt=attempt,
             status=status,
             usage=usage,
-            avoided=avoided,
             seconds=seconds,
             first_token_seconds=completion.first_token_seconds if completion is not None else None,
             started=started,

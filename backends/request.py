@@ -12,7 +12,7 @@ from .usage import Usage
 Role = Literal["system", "user", "assistant", "tool"]
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One turn of a chat. `name` keeps a turn's sender apart from its text."""
 
     role: Role
@@ -20,7 +20,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything that determines what a model answers. Equal requests are the same call.
 
     Exactly one of `messages` (a chat), `prompt` (raw text) and `prompt_token_ids` is given.

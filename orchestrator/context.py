@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..accounting.budget import BudgetScope
@@ -73,7 +73,7 @@ class Context:
             self.notes = []
         self.notes.append(remark)
 
-    async def complete(
+    def complete(
         self,
         prompt: Prompt | None = None,
         *,
@@ -91,7 +91,7 @@ class Context:
         extra: Mapping[str, Any] | None = None,
         agent: str = "",
         stream: bool | None = None,
-    ) -> Completion:
+    ) -> Coroutine[Any, Any, Completion]:
         """Ask the model in the role `model`. What is not said here comes from the model's spec.
 
         Raises BackendError, BudgetExceeded, and NodeError for a role that the flow does not have.
@@ -127,7 +127,7 @@ class Context:
         on_delta: OnDelta | None = None
         if run.wants_tokens or stream:
             on_delta = self._teller(model)
-        return await run.meter.complete(
+        return run.meter.complete(
             metered,
             request,
             owner=Owner(run.id, self.path, self.item, agent),

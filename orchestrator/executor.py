@@ -9,7 +9,7 @@ run cancels all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from ..accounting.budget import Budget, BudgetScope
@@ -64,11 +64,18 @@ class Execution:
 
     async def _follow(self, number: int) -> None:
         """Run node `number`, then one by one what becomes ready behind it."""
-        waiting, blocked, successors = self._waiting, self._blocked, self.graph.successors
+        names, waiting, blocked, successors = self.graph.names, self._waiting, self._blocked, self.graph.successors
         while True:
-            ok = not blocked[number] and await self._node(number)
+            ok = False
             if blocked[number]:
                 self._cancelled(number)
+            else:
+                try:
+                    self.values.own[names[number]] = await self._node(number)
+                    ok = True
+                except LaconicError as error:
+                    if self.error is None:
+                        self.error = error
             following = -1
             for after in successors[number]:
                 if not ok:
@@ -83,22 +90,13 @@ class Execution:
                 return
             number = following
 
-    async def _node(self, number: int) -> bool:
-        name, node = self.graph.names[number], self.graph.nodes[number]
-        path = self.prefix + name
-        try:
-            if self.graph.plain[number]:
-                value = await self._recorded(node, path, self.values, self.item, self.budget, plain=True)
-            elif node.for_each is not None:
-                value = await self._each(node, path)
-            else:
-                value = await self._recorded(node, path, self.values, self.item, self.budget, plain=False)
-        except LaconicError as error:
-            if self.error is None:
-                self.error = error
-            return False
-        self.values.own[name] = value
-        return True
+    def _node(self, number: int) -> Coroutine[Any, Any, Any]:
+        """What runs node `number` and returns its value; raises LaconicError only."""
+        node, plain = self.graph.nodes[number], self.graph.plain[number]
+        path = self.prefix + self.graph.names[number]
+        if plain or node.for_each is None:
+            return self._recorded(node, path, self.values, self.item, self.budget, plain=plain)
+        return self._each(node, path)
 
     def _cancelled(self, number: int) -> None:
         record = self.run.begin(self.prefix + self.graph.names[number], self.graph.nodes[number].kind, self.item)

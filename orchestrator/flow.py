@@ -175,7 +175,7 @@ class Flow(BaseModel):
 
     def __eq__(self, other: object) -> bool:
         """Two flows are equal if they are written the same."""
-        return isinstance(other, Flow) and self.written() == other.written()
+        return self is other or (isinstance(other, Flow) and self.written() == other.written())
 
     __hash__ = object.__hash__
 
@@ -246,16 +246,19 @@ class Flow(BaseModel):
             scope = BudgetScope(self.budget, "the run" if not item else f"item {item}", parent=scope)
         execution = Execution(run, self._graph, inputs, item=item, budget=scope)
         seconds = self.budget.seconds if self.budget is not None else None
-        try:
-            async with asyncio.timeout(seconds):
-                await execution.execute()
-        except TimeoutError:
-            execution.error = BudgetExceeded(
-                f"the run took longer than its budget of {seconds:g} s",
-                scope="the run",
-                unit="seconds",
-                limit=seconds or 0,
-            )
+        if seconds is None:
+            await execution.execute()
+        else:
+            try:
+                async with asyncio.timeout(seconds):
+                    await execution.execute()
+            except TimeoutError:
+                execution.error = BudgetExceeded(
+                    f"the run took longer than its budget of {seconds:g} s",
+                    scope="the run",
+                    unit="seconds",
+                    limit=seconds,
+                )
         return finished(run, execution, self.outputs, runtime.ledger)
 
     def run_sync(self, inputs: Mapping[str, Any] | None = None, /, **more: Any) -> Result:

@@ -27,7 +27,7 @@ class Graph:
         predecessors: list[tuple[int, ...]] = []
         for name, node in nodes.items():
             mentioned = node.references()
-            unknown = mentioned - numbers.keys() - outside
+            unknown = [other for other in mentioned if other not in numbers and other not in outside]
             if unknown:
                 wrong = min(unknown)
                 hint = nearest(wrong, sorted({*numbers, *outside} - {name}))

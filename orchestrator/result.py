@@ -96,10 +96,9 @@ class Result:
 def finished(run: Run, execution: Execution, outputs: Mapping[str, Any], ledger: Ledger) -> Result:
     """Close a run: make the outputs that can be made, and say how it ended."""
     error = execution.error
-    there = execution.values.own.keys() | set(execution.values) - set(execution.graph.names)
     made: dict[str, Any] = {}
     for name, template in outputs.items():
-        if tree_references(template) <= there:
+        if all(mentioned in execution.values for mentioned in tree_references(template)):
             try:
                 made[name] = render_tree(template, execution.values)
             except LaconicError as problem:

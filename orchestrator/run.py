@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NodeStatus = Literal["running", "ok", "skipped", "failed", "cancelled"]
 
 
-class NodeRecord(msgspec.Struct):
+class NodeRecord(msgspec.Struct, gc=False):
     """How one node of a run went. Times are seconds since the run began."""
 
     path: str

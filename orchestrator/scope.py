@@ -22,6 +22,9 @@ class Scope(Mapping[str, Any]):
             raise KeyError(name)
         return self._outer[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.own or (self._outer is not None and name in self._outer)
+
     def __iter__(self) -> Iterator[str]:
         yield from self.own
         if self._outer is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import keyword
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,6 +45,10 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, finalize=_show, autoescape=False, keep_trailing_newline=True
 )
 _ENVIRONMENT.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False, default=str)
+
+
+_SINGLE = re.compile(r"\s*\{\{\s*([^\W\d]\w*)\s*\}\}\s*")
+"""A template that is just one name: most are, and they need no parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ def compile_template(text: str) -> Compiled:
     """Parse `text` once. Raises FlowError with the template's own line if it is not a template."""
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return Compiled(text, frozenset(), None, None, None)
+    single = _SINGLE.fullmatch(text)
+    if single is not None and (is_name(single[1]) or single[1] in ("item", "index")):
+        return Compiled(text, frozenset({single[1]}), single[1], None, None)
     try:
         tree = _ENVIRONMENT.parse(text if _bare(text) is None else text.strip())
         references = frozenset(meta.find_undeclared_variables(tree))

@@ -163,7 +163,11 @@ def questions(here: Path) -> Path:
 @contextmanager
 def started(here: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own."""
-    code = "import sys; from laconic.cli import main; sys.argv[0] = 'laconic'; main()"
+    # A shell starts what it puts in the background with Ctrl-C ignored; here it must count wherever the tests run.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from laconic.cli import main; sys.argv[0] = 'laconic'; main()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *args],
         cwd=here,
