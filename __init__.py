@@ -11,8 +11,9 @@ Every public name is imported when it is first used, so that `import laconic` co
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import lazily
 
 if TYPE_CHECKING:
     from .accounting import Budget, Call, Ledger, Price, Store, Total
@@ -52,16 +53,5 @@ _HOMES = {
     "orchestrator": ("Context", "Flow", "ModelSpec", "Node", "Result", "Runtime", "Tool", "kind", "tool"),
     "version": ("__version__",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'laconic' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _HOMES)

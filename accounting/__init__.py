@@ -8,8 +8,9 @@ Every name is imported when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .audit import Figures, Reconciliation, reconcile
@@ -67,20 +68,5 @@ _HOMES = {
     "totals": ("Total",),
     "views": ("View", "register_view", "view", "view_names"),
 }
-"""Which module of this folder each public name lives in. No public name is a module's: one would hide the other."""
 
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Import the module a public name lives in, and keep the name (PEP 562)."""
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .ask import Ask
@@ -13,13 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Calculator", "Nothing", "Search"]
 
-
-def __getattr__(name: str) -> Any:
-    """A tool's module is imported when the tool is first named."""
-    if name in __all__:
-        return getattr(import_module(f".{name.lower()}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazily(
+    __name__, {"ask": ("Ask",), "calculator": ("Calculator",), "nothing": ("Nothing",), "search": ("Search",)}
+)
