@@ -30,8 +30,12 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path.resolve().as_uri(), uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY
     )
-    # A commit then survives the death of the process at once, and of the machine from the next checkpoint on.
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        # A commit then survives the death of the process at once, and of the machine from the next checkpoint on.
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
