@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from ..accounting.budget import BudgetScope
 from ..accounting.totals import Total
-from ..errors import BackendUnreachable, BudgetExceeded, LaconicError
+from ..errors import BackendUnreachable, BudgetExceeded, LaconicError, LedgerError
 from ..evals.data import Data, Item
 from ..orchestrator import Flow, Result, Runtime
 from .job import Job
@@ -77,6 +78,9 @@ class Batch:
             error="" if result.error is None else str(result.error),
         )
         self.results[item.id] = kept
+        # Told only when its answers are in the file: a run killed right after must not spend them again.
+        with suppress(LedgerError):  # a full disk does not stop the run; closing the ledger says what is not in it
+            runtime.ledger.flush()
         self._on_item(kept, total)
 
     def _ends_everything(self, result: Result) -> bool:
