@@ -48,6 +48,29 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the server publishes its own token counters."""
     reports_cached: bool | None = None
     """Whether `usage` says how many prompt tokens came from the cache."""
+    caches_prefixes: bool | None = None
+    """Whether what two prompts begin with in common is computed once."""
+    block: int | None = None
+    """Tokens of a block of its prefix cache: only whole blocks are shared."""
+    blocks: int | None = None
+    """Blocks that its cache holds."""
+    chat_fields: frozenset[str] | None = None
+    """Fields of a chat call that the server knows; vLLM accepts any other and ignores it."""
+    completion_fields: frozenset[str] | None = None
+    """The same for a completions call."""
+    most_logprobs: int | None = None
+    """Most alternatives a token that the server reports."""
+    limits_thinking: bool | None = None
+    """Whether the server honours `thinking_token_budget`."""
+    schedules_priorities: bool | None = None
+    """Whether the server honours `priority`."""
+    root: str | None = None
+    """Where the server has the model from: its folder or hub name."""
+
+    def knows(self, field: str, *, chat: bool = True) -> bool | None:
+        """Whether the server knows a field of a request; None if it does not tell."""
+        fields = self.chat_fields if chat else self.completion_fields
+        return None if fields is None else field in fields
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
 """Finding out what a server is and can, by asking it.
 
 Three questions go out at once: `/v1/models` (every server), `/props` (llama.cpp) and `/version` (vLLM). A question that
-is refused or answered with something else only means that the server is not of that kind.
+is refused or answered with something else only means that the server is not of that kind. A vLLM is then asked what it
+can (`vllm_facts`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from .backend import ServerFacts
+from .vllm_facts import with_powers
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -28,6 +30,7 @@ class _Model(msgspec.Struct):
     id: str = ""
     aliases: list[str] | None = None
     owned_by: str | None = None
+    root: str | None = None
     max_model_len: int | None = None
     meta: _Meta | None = None
 
@@ -69,7 +72,10 @@ async def ask(connection: Connection, model: str) -> ServerFacts:
     for answer in (models, props, version):
         if isinstance(answer, BaseException):
             raise answer
-    return read_facts(model, *(answer if isinstance(answer, bytes) else None for answer in (models, props, version)))
+    facts = read_facts(model, *(answer if isinstance(answer, bytes) else None for answer in (models, props, version)))
+    if facts.server == "vllm" and facts.version is not None:
+        return await with_powers(facts, connection, model)
+    return facts
 
 
 def read_facts(model: str, models: bytes | None, props: bytes | None, version: bytes | None) -> ServerFacts:
@@ -109,6 +115,7 @@ def read_facts(model: str, models: bytes | None, props: bytes | None, version: b
             tokenizes=answered is not None,
             metrics=answered is not None,
             reports_cached=None,  # only with --enable-prompt-tokens-details, which the server does not tell
+            root=entry.root if entry is not None else None,
         )
     return ServerFacts(server="other", models=names, context=entry.max_model_len if entry is not None else None)
 

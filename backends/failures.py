@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from ..errors import (
     ServerFailure,
     UnknownModel,
 )
+from .backend import ServerFacts
 
 _CONTEXT = re.compile(r"context (?:length|size|window)|maximum model length|max_model_len", re.IGNORECASE)
 _NO_MODEL = re.compile(
@@ -28,6 +30,7 @@ _NO_MODEL = re.compile(
     r"|(?:unknown|no such|invalid) model\b",
     re.IGNORECASE | re.DOTALL,
 )
+_NO_TEMPLATE = re.compile(r"provide a chat template|chat template is no longer allowed", re.IGNORECASE)
 _SHOWN = 500
 """Characters of a server's message that are shown."""
 
@@ -84,6 +87,11 @@ def refused(
         return BadRequest(f"{url} points elsewhere ({status}), to {headers.get('location', 'nowhere')}: give that url.")
     if _CONTEXT.search(refusal.message):
         return _too_long(url, status, said)
+    if _NO_TEMPLATE.search(refusal.message):
+        return BadRequest(
+            f"{url} has no chat template for {model!r}, so that it cannot be sent messages ({status}). "
+            "Start that server with --chat-template FILE, or serve a chat model."
+        )
     if status in (400, 404) and (
         refusal.code == "model_not_found" or refusal.param == "model" or _NO_MODEL.search(refusal.message)
     ):
@@ -97,6 +105,20 @@ def _too_long(url: str, status: int, said: str) -> ContextTooLong:
     return ContextTooLong(
         f"{url}: prompt and answer do not fit in the model's context ({status}){said}. "
         "Shorten the prompt, lower `max_tokens`, or start the server with a longer context."
+    )
+
+
+def unknown_field(url: str, field: str, facts: ServerFacts, *, chat: bool) -> BadRequest:
+    """The error for a field that the server would accept and ignore."""
+    known = (facts.chat_fields if chat else facts.completion_fields) or frozenset()
+    near = difflib.get_close_matches(field, sorted(known), n=2, cutoff=0.7)
+    if field.startswith("guided_") and "structured_outputs" in known:
+        near = ["structured_outputs", "response_format"]
+    hint = f" Did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+    version = f" {facts.version}" if facts.version else ""
+    calls = "chat calls" if chat else "completions calls"
+    return BadRequest(
+        f"The {facts.server}{version} at {url} has no field `{field}` in its {calls}, and would ignore it.{hint}"
     )
 
 

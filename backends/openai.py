@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import BackendError, BackendTimeout, LaconicError, MalformedAnswer, StreamCut, TokenizerUnavailable
+from ..errors import (
+    BackendError,
+    BackendTimeout,
+    BadRequest,
+    LaconicError,
+    MalformedAnswer,
+    StreamCut,
+    TokenizerUnavailable,
+)
 from . import counting, failures, wire
 from .backend import Count, Counters, ServerFacts
 from .connection import Connection
@@ -81,6 +89,8 @@ class OpenAIBackend:
             async with asyncio.timeout(self.timeout):
                 facts = self._facts or await self.facts()
                 self._check_model(request, facts)
+                if request.extra:
+                    self._check_fields(request, facts)
                 if on_delta is not None:
                     return await self._stream(request, facts, arrived, on_delta)
                 return await self._whole(request, facts, started)
@@ -146,6 +156,21 @@ class OpenAIBackend:
     def _check_model(self, request: Request, facts: ServerFacts) -> None:
         if not serves(facts, request.model):
             raise failures.unknown_model(self.url, request.model, facts.models)
+
+    def _check_fields(self, request: Request, facts: ServerFacts) -> None:
+        """Nothing is sent that the server would accept and ignore."""
+        chat = request.messages is not None
+        for field in request.extra:
+            if facts.knows(field, chat=chat) is False:
+                raise failures.unknown_field(self.url, field, facts, chat=chat)
+        if "thinking_token_budget" in request.extra and facts.limits_thinking is False:
+            raise BadRequest(
+                f"{self.url} does not honour `thinking_token_budget`; start that vLLM with --reasoning-parser."
+            )
+        if request.extra.get("priority") and facts.schedules_priorities is False:
+            raise BadRequest(
+                f"{self.url} does not honour `priority`; start that vLLM with --scheduling-policy priority."
+            )
 
     async def _whole(self, request: Request, facts: ServerFacts, started: float) -> Completion:
         url = self._connection.chat if request.messages is not None else self._connection.completions

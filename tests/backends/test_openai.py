@@ -58,6 +58,7 @@ def llama(server: Any) -> None:
 def vllm(server: Any) -> None:
     server.reply("/v1/models", VLLM_MODELS)
     server.reply("/version", {"version": "0.33.0"})
+    server.reply("/metrics", "vllm:prompt_tokens_total 0")
 
 
 def test_is_a_backend() -> None:
