@@ -1,43 +1,143 @@
 """A model of a server's prefix cache, block by block, as vLLM keeps it.
 
 A block of tokens is known by the hash of all tokens up to its end, so two prompts share exactly the full blocks of
-their common beginning. Nothing is ever evicted: this is the cache of a server with memory enough.
+their common beginning. A sequence that runs holds its blocks; when it ends they are free, but remembered, and are given
+to others in this order: first those that nobody could ever find again, then the longest unused, and of one sequence the
+last block first. So a prefix outlives what was written behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 
 
 class PrefixCache:
-    """The blocks that are cached.
+    """The blocks of a server: held by sequences, free and remembered, or free and empty.
 
-    Invariant: what is read is a whole number of blocks, and at least one token of a prompt is left to compute.
+    Invariants: what is read is a whole number of blocks, and at least one token of a prompt is left to compute; no
+    more blocks are remembered than there are. Sequences that run together may hold more than there are: a server would
+    let some of them wait.
     """
 
-    def __init__(self, block: int = 16) -> None:
-        """Make an empty cache; `block` is in tokens."""
+    def __init__(self, block: int = 16, blocks: int | None = None) -> None:
+        """Make an empty cache; `block` is in tokens. `blocks`: how many there are, None for memory enough.
+
+        Of the blocks that vLLM reports (`ServerFacts.blocks`) one is never used.
+        """
         if block < 1:
             raise ValueError(f"A block of a prefix cache has at least 1 token, not {block}.")
+        if blocks is not None and blocks < 1:
+            raise ValueError(f"A prefix cache has at least 1 block, not {blocks}.")
         self.block = block
-        self._blocks: set[int] = set()
+        self.blocks = blocks
+        self._known: dict[int, list[_Block]] = {}
+        """Hash -> the blocks that hold it; two if two sequences computed the same at once."""
+        self._free: OrderedDict[int, _Block] = OrderedDict()
+        """Free blocks by identity, the first to be given away first."""
+        self._made = 0
 
     def read(self, prompt: Sequence[int]) -> int:
         """Tokens at the start of a prompt that are cached."""
-        cached = 0
-        for block in self._hashes(prompt[:-1]):
-            if block not in self._blocks:
-                break
-            cached += self.block
-        return cached
+        return len(self._found(hashes(prompt[:-1], self.block))) * self.block
+
+    def begin(self, prompt: Sequence[int]) -> Running:
+        """A sequence begins: what is known of its prompt is read, the rest is computed and from now on known."""
+        marks = hashes(prompt, self.block)
+        found = self._found(marks[: (len(prompt) - 1) // self.block])
+        for block in found:
+            if block.users == 0:
+                del self._free[id(block)]
+            block.users += 1
+        running = Running(self, found, len(found) * self.block)
+        self._grow(running, marks, len(prompt))
+        return running
 
     def write(self, ids: Sequence[int]) -> None:
-        """Keep the full blocks of a sequence."""
-        self._blocks.update(self._hashes(ids))
+        """A sequence of these tokens, all of them computed, comes and goes."""
+        running = self.begin(ids)
+        running.end(ids)
 
-    def _hashes(self, ids: Sequence[int]) -> list[int]:
-        hashes, last = [], 0
-        for end in range(self.block, len(ids) + 1, self.block):
-            last = hash((last, *ids[end - self.block : end]))
-            hashes.append(last)
-        return hashes
+    def _found(self, marks: Sequence[int]) -> list[_Block]:
+        found = []
+        for mark in marks:
+            known = self._known.get(mark)
+            if known is None:
+                break
+            found.append(known[0])
+        return found
+
+    def _grow(self, running: Running, marks: Sequence[int], length: int) -> None:
+        """Take blocks for `length` tokens in all, and remember the full ones."""
+        held = running.held
+        while len(held) * self.block < length:
+            held.append(self._taken())
+        for block, mark in zip(held, marks, strict=False):
+            if block.mark is None:
+                block.mark = mark
+                self._known.setdefault(mark, []).append(block)
+
+    def _taken(self) -> _Block:
+        if self.blocks is None or self._made < self.blocks or not self._free:
+            self._made += 1
+            return _Block()
+        _, block = self._free.popitem(last=False)
+        self._forget(block)
+        block.users = 1
+        return block
+
+    def _forget(self, block: _Block) -> None:
+        if block.mark is not None:
+            others = self._known[block.mark]
+            others.remove(block)
+            if not others:
+                del self._known[block.mark]
+            block.mark = None
+
+    def _release(self, held: Iterable[_Block]) -> None:
+        for block in held:
+            block.users -= 1
+            if block.users:
+                continue
+            if self.blocks is not None and self._made > self.blocks:  # there was no room for it
+                self._forget(block)
+                self._made -= 1
+                continue
+            self._free[id(block)] = block
+            if block.mark is None:
+                self._free.move_to_end(id(block), last=False)
+
+
+class Running:
+    """A sequence while a server works on it."""
+
+    __slots__ = ("_cache", "cached", "held")
+
+    def __init__(self, cache: PrefixCache, held: list[_Block], cached: int) -> None:
+        self._cache = cache
+        self.held = held
+        self.cached = cached
+        """Tokens of the prompt that were read from the cache."""
+
+    def end(self, ids: Sequence[int]) -> None:
+        """The sequence ends; `ids` are all tokens that were computed, those of the prompt first."""
+        self._cache._grow(self, hashes(ids, self._cache.block), len(ids))
+        held, self.held = self.held, []
+        self._cache._release(reversed(held))
+
+
+class _Block:
+    __slots__ = ("mark", "users")
+
+    def __init__(self) -> None:
+        self.mark: int | None = None
+        self.users = 1
+
+
+def hashes(ids: Sequence[int], block: int) -> list[int]:
+    """The hash of each full block of a sequence, which is one of all tokens up to the block's end."""
+    found, last = [], 0
+    for end in range(block, len(ids) + 1, block):
+        last = hash((last, *ids[end - block : end]))
+        found.append(last)
+    return found

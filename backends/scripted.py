@@ -71,6 +71,7 @@ class ScriptedBackend:
         block: int = 16,
         latency: Callable[[int, int], float] | None = None,
         failures: Sequence[Failure] | Callable[[int], Failure] = (),
+        blocks: int | None = None,
         cache: bool = True,
         context: int = 4096,
     ) -> None:
@@ -78,7 +79,8 @@ class ScriptedBackend:
 
         `answer`: a text for every request; a function (or coroutine function) of the request; or rules `(regex,
         answer)` on the last message, of which the first that is found answers (none: `BadRequest`).
-        `block`: tokens of a block of the prefix cache; `cache=False` caches nothing.
+        `block`: tokens of a block of the prefix cache, `blocks`: how many it has (None: enough); `cache=False` caches
+        nothing.
         `latency(computed prompt tokens, generated tokens)` gives seconds; see `Latency`. None yields to other tasks
         and takes no time.
         `failures`: what calls 1, 2, ... raise (None: nothing), or a function of the call's number. A failure that may
@@ -95,7 +97,7 @@ class ScriptedBackend:
         """Every request that came, in order; what a test looks at."""
         self._script = answer
         self._tokenizer = tokenizer
-        self._prefixes = PrefixCache(block) if cache else None
+        self._prefixes = PrefixCache(block, blocks) if cache else None
         self._latency = latency
         self._failures = failures
         self._computed = self._cached = self._generated = 0
@@ -134,6 +136,7 @@ class ScriptedBackend:
             stop.partial = partial  # type: ignore[attr-defined]  # the contract of Backend: an attribute of its own
             raise
         finally:
+            turn.end()
             self._computed += turn.computed
             self._cached += turn.cached
             self._generated += turn.generated
@@ -151,6 +154,9 @@ class ScriptedBackend:
             tokenizes=True,
             metrics=True,
             reports_cached=True,
+            caches_prefixes=self._prefixes is not None,
+            block=self._prefixes.block if self._prefixes is not None else None,
+            blocks=self._prefixes.blocks if self._prefixes is not None else None,
         )
 
     async def counters(self) -> Counters:
@@ -181,11 +187,9 @@ class ScriptedBackend:
         raise BadRequest(f"No rule of the scripted model {self.model!r} matches the last message: {last[:80]!r}")
 
     def _admit(self, request: Request, prompt: list[int], started: float) -> Turn:
-        cached = 0
-        if self._prefixes is not None:
-            cached = self._prefixes.read(prompt)
-            self._prefixes.write(prompt)
-        return Turn(request, prompt, len(prompt) - cached, cached, started)
+        running = None if self._prefixes is None else self._prefixes.begin(prompt)
+        cached = 0 if running is None else running.cached
+        return Turn(request, prompt, len(prompt) - cached, cached, started, running)
 
     async def _take(
         self, turn: Turn, answering: Answer | Awaitable[Answer], failure: Failure, on_delta: OnDelta | None
@@ -208,8 +212,6 @@ class ScriptedBackend:
             if failure is not None:
                 raise StreamCut("The scripted connection broke before the answer came.")
             turn.generated = len(reply.ids)
-        if self._prefixes is not None:
-            self._prefixes.write(turn.prompt + reply.ids[:-1])  # nothing was computed upon the last token
         return Completion(
             text=reply.text,
             usage=turn.usage(),

@@ -14,6 +14,7 @@ from .request import Completion, FinishReason, Request, TokenLogprob
 from .usage import Usage
 
 if TYPE_CHECKING:
+    from .prefix_cache import Running
     from .tokenizers import FileTokenizer
 
 
@@ -70,8 +71,16 @@ class Turn(msgspec.Struct):
     computed: int
     cached: int
     started: float
+    running: Running | None = None
+    """The blocks it holds in the prefix cache, where there is one."""
     generated: int = 0
     reply: Reply | None = None
+
+    def end(self) -> None:
+        """Give the blocks of the cache back; what was generated is remembered, but nothing was computed on the last."""
+        if self.running is not None:
+            written = self.reply.ids[: max(0, self.generated - 1)] if self.reply is not None else []
+            self.running.end(self.prompt + written)
 
     def usage(self) -> Usage:
         """What the server reports when the answer is whole."""

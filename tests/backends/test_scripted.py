@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laconic.backends.backend import Backend, Counters
-from laconic.backends.prefix_cache import PrefixCache
 from laconic.backends.request import Completion, Message, Request
 from laconic.backends.scripted import CutStream, Latency, NoopBackend, ScriptedBackend
 from laconic.backends.tokenizers import shipped
@@ -99,25 +98,6 @@ async def test_without_a_cache_nothing_is_read_from_it() -> None:
     for _ in range(2):
         completion = await backend.complete(ask("long enough " * 40))
     assert completion.usage.cache_read == 0
-
-
-@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=20), min_size=1, max_size=12), st.integers(1, 5))
-def test_the_cache_is_the_longest_known_prefix_in_blocks(prompts: list[list[int]], block: int) -> None:
-    cache, known = PrefixCache(block), list[list[int]]()
-    for prompt in prompts:
-        shared = max(
-            (sum(1 for _ in range(at + 1)) for seen in known for at in range(min(len(seen), len(prompt) - 1))
-             if seen[: at + 1] == prompt[: at + 1] and len(seen) // block * block > at),
-            default=0,
-        )  # fmt: skip
-        assert cache.read(prompt) == shared // block * block
-        cache.write(prompt)
-        known.append(prompt)
-
-
-def test_a_block_has_at_least_one_token() -> None:
-    with pytest.raises(ValueError, match="at least 1 token"):
-        PrefixCache(0)
 
 
 async def test_max_tokens_cuts_the_answer() -> None:

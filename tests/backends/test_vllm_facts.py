@@ -22,11 +22,9 @@ METRICS = (
 FIELDS = {
     "components": {
         "schemas": {
-            "ChatCompletionRequest": {
-                "properties": dict.fromkeys(("messages", "priority", "chat_template_kwargs"), {})
-            },
+            "ChatCompletionRequest": {"properties": {"messages": {}, "priority": {}, "chat_template_kwargs": {}}},
             "CompletionRequest": {
-                "properties": dict.fromkeys(("prompt", "priority", "structured_outputs", "thinking_token_budget"), {})
+                "properties": {"prompt": {}, "priority": {}, "structured_outputs": {}, "thinking_token_budget": {}}
             },
         }
     }
