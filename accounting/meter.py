@@ -1,7 +1,7 @@
 """Meter: the one door to the models. Nothing else in Laconic calls `Backend.complete`.
 
 A call is answered from the store if it may be; waits if the same call is under way already; otherwise its prompt is
-counted, it takes a slot of the model's limiter, reserves its tokens from every enclosing budget, and is attempted.
+counted, it takes one of the model's slots, reserves its tokens from every enclosing budget, and is attempted.
 Every attempt, good or bad, appends one `Call` to the ledger, and the budget is settled to what was really used.
 
 Invariants: one attempt, one `Call`; a reservation is settled exactly once; an answer that was not sent for is entered
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..backends.backend import Backend
+from ..backends.backend import Backend, Count
 from ..backends.request import Completion, OnDelta, Request
 from ..backends.usage import NOTHING, UNKNOWN, Usage
 from ..errors import BackendError, BackendTimeout, RateLimited
@@ -25,6 +25,7 @@ from .budget import BudgetScope, Reservation
 from .call import Call, Owner, Status
 from .ledger import Ledger
 from .prices import Price
+from .slots import Slots, Waiting
 from .store import Store, request_key
 
 LONGEST_WAIT = 60.0
@@ -34,7 +35,7 @@ LONGEST_WAIT = 60.0
 class MeteredModel:
     """A model as the meter sees it: a backend, how many calls it takes at once, what a token of it costs."""
 
-    __slots__ = ("backend", "limiter", "price", "retries", "role")
+    __slots__ = ("backend", "price", "retries", "role", "slots")
 
     def __init__(
         self,
@@ -47,7 +48,8 @@ class MeteredModel:
     ) -> None:
         self.role = role
         self.backend = backend
-        self.limiter = asyncio.Semaphore(concurrency) if concurrency else None
+        self.slots = Slots(concurrency) if concurrency else None
+        """Who is let through, and when; None lets everybody through."""
         self.price = price
         self.retries = retries
 
@@ -112,29 +114,33 @@ class Meter:
                 followers.set_result(settled)
 
     async def _attempts(self, asked: _Asked) -> Completion:
-        model = asked.model
-        prompt_tokens = 0 if asked.scope is None else None
+        model, count = asked.model, None
         attempt = 1
         while True:
             try:
-                if prompt_tokens is None:
-                    prompt_tokens = await _counted(asked)
-                if model.limiter is None:
-                    return await self._attempt(asked, attempt, prompt_tokens)
-                async with model.limiter:
-                    return await self._attempt(asked, attempt, prompt_tokens)
+                if count is None and asked.scope is not None and asked.scope.counts_tokens:
+                    count = await model.backend.count(asked.request)
+                if model.slots is None:
+                    return await self._attempt(asked, attempt, count, None)
+                place = await model.slots.place(asked.request, asked.owner, count, model.backend.count)
+                count = place.count
+                async with place:
+                    return await self._attempt(asked, attempt, count, place)
             except BackendError as error:
                 if not error.retryable or attempt > model.retries:
                     raise
                 await asyncio.sleep(_patience(error, attempt))
             attempt += 1
 
-    async def _attempt(self, asked: _Asked, attempt: int, prompt_tokens: int) -> Completion:
+    async def _attempt(self, asked: _Asked, attempt: int, count: Count | None, place: Waiting | None) -> Completion:
         sent = request = asked.request
+        on_delta = asked.on_delta if place is None else place.watched(asked.on_delta)
         reservation: Reservation | None = None
         if asked.scope is not None:
             reservation = await asked.scope.reserve(
-                prompt=prompt_tokens, max_tokens=request.max_tokens, price=asked.model.price
+                prompt=count.tokens if count is not None else 0,  # none where no budget needs to know
+                max_tokens=request.max_tokens,
+                price=asked.model.price,
             )
             if reservation.max_tokens != request.max_tokens:
                 sent = msgspec.structs.replace(request, max_tokens=reservation.max_tokens)
@@ -145,7 +151,7 @@ class Meter:
         completion: Completion | None = None
         problem = ""
         try:
-            completion = await asked.model.backend.complete(sent, asked.on_delta)
+            completion = await asked.model.backend.complete(sent, on_delta)
             usage, status = completion.usage, "ok"
         except BackendError as error:
             completion = error.partial
@@ -164,6 +170,8 @@ class Meter:
         finally:
             if reservation is not None:
                 reservation.settle(usage)
+            if place is not None:
+                place.completion = completion
             seconds = time.perf_counter() - clock
             self._enter(asked.attempted(attempt, status, usage, started, seconds, completion, problem))
         # An answer that a budget cut short is not the answer to the request as it was asked.
@@ -239,13 +247,6 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
             error=problem,
             request_hash=self.key,
         )
-
-
-async def _counted(asked: _Asked) -> int:
-    """Prompt tokens to reserve: 0 where no budget needs to know. Fails, and is tried again, as a call does."""
-    if asked.scope is None or not asked.scope.counts_tokens:
-        return 0
-    return (await asked.model.backend.count(asked.request)).tokens
 
 
 def _patience(error: BackendError, attempt: int) -> float:

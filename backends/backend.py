@@ -15,6 +15,8 @@ class Count(msgspec.Struct, frozen=True):
 
     tokens: int
     source: Source = "counted"
+    ids: tuple[int, ...] | None = None
+    """The token ids, where they were made to be counted."""
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     block: int | None = None
     """Tokens of a block of its prefix cache: only whole blocks are shared."""
     blocks: int | None = None
-    """Blocks that its cache holds."""
+    """Blocks that its cache has for prompts and answers."""
     chat_fields: frozenset[str] | None = None
     """Fields of a chat call that the server knows; vLLM accepts any other and ignores it."""
     completion_fields: frozenset[str] | None = None

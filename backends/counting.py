@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import MalformedAnswer
-from .backend import ServerFacts
+from .backend import Count, ServerFacts
 from .request import Request
 from .wire import encode, fields
 
@@ -46,22 +46,22 @@ class _Tokens(msgspec.Struct):
 
 class _Counted(msgspec.Struct):
     count: int
+    tokens: tuple[int, ...] | None = None
 
 
-async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> int:
-    """Prompt tokens of `request` on a server with `facts.tokenizes`."""
-    if request.prompt_token_ids is not None:
-        return len(request.prompt_token_ids)
+async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Count:
+    """Prompt tokens of `request`, which has messages or text, on a server with `facts.tokenizes`."""
     if facts.server == "vllm":
         body: dict[str, Any] = {"model": request.model}
         body.update((name, request.extra[name]) for name in _VLLM_TEMPLATE_FIELDS if name in request.extra)
         body.update({"messages": request.messages} if request.messages is not None else {"prompt": request.prompt})
-        return _read(_Counted, await post("/tokenize", encode(body))).count
+        counted = _read(_Counted, await post("/tokenize", encode(body)))
+        return Count(counted.count, ids=counted.tokens)
     text = request.prompt or ""
     if request.messages is not None:
         body = fields(request, server=facts.server)
         text = _read(_Rendered, await post("/apply-template", encode(body))).prompt
-    return await _llama_tokens(request.model, text, post, special=True)
+    return Count(await _llama_tokens(request.model, text, post, special=True))
 
 
 async def count_text(model: str, text: str, facts: ServerFacts, post: Post) -> int:

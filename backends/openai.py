@@ -23,6 +23,7 @@ from . import counting, failures, wire
 from .backend import Count, Counters, ServerFacts
 from .connection import Connection
 from .facts import ask, serves
+from .load import Load, read_load
 from .metrics import counters
 from .request import Completion, Delta, OnDelta, Request
 from .sse import DONE, EventReader
@@ -110,11 +111,11 @@ class OpenAIBackend:
     async def count(self, request: Request) -> Count:
         """Prompt tokens of `request`: the server's own count, else the tokenizer's, else an upper bound if allowed."""
         if request.prompt_token_ids is not None:
-            return Count(len(request.prompt_token_ids))
+            return Count(len(request.prompt_token_ids), ids=request.prompt_token_ids)
         facts = await self.facts()
         self._check_model(request, facts)
         if facts.tokenizes:
-            return Count(await counting.count_prompt(request, facts, self._connection.post))
+            return await counting.count_prompt(request, facts, self._connection.post)
         try:
             if self.tokenizer is not None:
                 return self.tokenizer.count_request(request)
@@ -148,6 +149,14 @@ class OpenAIBackend:
             return None
         response = await self._connection.send("GET", f"{self._connection.root}/metrics")
         return counters(response.text, self.model) if response.status_code == 200 else None
+
+    async def load(self) -> Load | None:
+        """How busy the server is; None if it does not tell (only vLLM does)."""
+        facts = await self.facts()
+        if facts.server != "vllm" or not facts.metrics:
+            return None
+        response = await self._connection.send("GET", f"{self._connection.root}/metrics")
+        return read_load(response.text) if response.status_code == 200 else None
 
     async def aclose(self) -> None:
         """Close the connections."""

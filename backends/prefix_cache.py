@@ -21,10 +21,7 @@ class PrefixCache:
     """
 
     def __init__(self, block: int = 16, blocks: int | None = None) -> None:
-        """Make an empty cache; `block` is in tokens. `blocks`: how many there are, None for memory enough.
-
-        Of the blocks that vLLM reports (`ServerFacts.blocks`) one is never used.
-        """
+        """Make an empty cache; `block` is in tokens. `blocks`: how many there are, None for memory enough."""
         if block < 1:
             raise ValueError(f"A block of a prefix cache has at least 1 token, not {block}.")
         if blocks is not None and blocks < 1:
@@ -36,6 +33,19 @@ class PrefixCache:
         self._free: OrderedDict[int, _Block] = OrderedDict()
         """Free blocks by identity, the first to be given away first."""
         self._made = 0
+
+    @property
+    def held(self) -> int:
+        """Blocks that running sequences hold."""
+        return self._made - len(self._free)
+
+    def known(self, marks: Sequence[int]) -> int:
+        """How many of these hashes, from the first on, are remembered without a gap."""
+        return len(self._found(marks))
+
+    def idle(self, marks: Sequence[int]) -> int:
+        """How many of these are remembered, but held by no running sequence."""
+        return sum(1 for block in self._found(marks) if not block.users)
 
     def read(self, prompt: Sequence[int]) -> int:
         """Tokens at the start of a prompt that are cached."""

@@ -141,9 +141,8 @@ class FileTokenizer:
 
     def count_request(self, request: Request) -> Count:
         """Prompt tokens of a request, exactly; raises as `prompt_ids` does."""
-        if request.prompt_token_ids is not None:
-            return Count(len(request.prompt_token_ids))
-        return Count(len(self.prompt_ids(request)))
+        ids = request.prompt_token_ids or tuple(self.prompt_ids(request))
+        return Count(len(ids), ids=ids)
 
     def _chat_ids(self, request: Request) -> list[int]:
         if self.template is None:

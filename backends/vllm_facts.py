@@ -87,7 +87,8 @@ def with_cache(facts: ServerFacts, metrics: str) -> ServerFacts:
         )
         number = labels.get("num_gpu_blocks", "")
         blocks += [int(number)] if number.isdecimal() else []
-    return msgspec.structs.replace(facts, blocks=min(blocks, default=None))
+    usable = min(blocks) - 1 if blocks else None  # vLLM never gives its first block away
+    return msgspec.structs.replace(facts, blocks=usable)
 
 
 async def _refusal(connection: Connection, model: str, **fields: Any) -> str | None:

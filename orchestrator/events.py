@@ -46,6 +46,18 @@ class TokenDelta(msgspec.Struct, frozen=True):
     item: str = ""
 
 
-Event = NodeStarted | NodeFinished | CallCharged | TokenDelta
+class LimitChanged(msgspec.Struct, frozen=True):
+    """Another number of calls at once is given to a server, for what it says of its own queue."""
+
+    model: str
+    """The name the server knows the model by."""
+    limit: int
+    running: int
+    waiting: int
+    cache_usage: float
+    """Share of the server's cache that running requests hold: 0 to 1."""
+
+
+Event = NodeStarted | NodeFinished | CallCharged | TokenDelta | LimitChanged
 OnEvent = Callable[[Event], None]
 """Called in the run's own event loop for each event, in order; it should return at once."""

@@ -11,17 +11,17 @@ from weakref import WeakKeyDictionary
 from ..accounting.call import Call
 from ..accounting.ledger import Ledger
 from ..accounting.meter import Meter, MeteredModel
+from ..accounting.slots import Slots
+from ..accounting.steering import Steering
 from ..accounting.store import Store
 from ..backends.backend import Backend
 from ..backends.opening import open_backend
 from .events import CallCharged, OnEvent
 from .models import ModelSpec
+from .queueing import Order, queue
 
 if TYPE_CHECKING:
     from .flow import Flow
-
-AT_ONCE = {"local": 4, "openai": 64, "vllm": 256}
-"""Calls under way at once, by kind of backend, where a model's spec does not say."""
 
 
 class Runtime:
@@ -39,8 +39,12 @@ class Runtime:
         reuse: bool = False,
         backends: Mapping[str, Backend] | None = None,
         on_event: OnEvent | None = None,
+        order: Order = "prefix",
     ) -> None:
-        """`reuse`: answers in `store` may be used again. `backends`: these play their roles, whatever a flow says."""
+        """`reuse`: answers in `store` may be used again. `backends`: these play their roles, whatever a flow says.
+
+        `order`: in which order calls that wait go to a server that caches prefixes, see `queueing`.
+        """
         self.ledger = ledger if ledger is not None else Ledger()
         self.store = store
         self.on_event = on_event
@@ -49,7 +53,9 @@ class Runtime:
         self._opened: dict[str, Backend] = {}
         self._flows: WeakKeyDictionary[Flow, dict[str, MeteredModel]] = WeakKeyDictionary()
         self._roles: dict[tuple[str, str], MeteredModel] = {}
-        self._limiters: dict[str, asyncio.Semaphore | None] = {}
+        self._order: Order = order
+        self._slots: dict[str, Slots | None] = {}
+        self._steerings: list[Steering] = []
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -65,6 +71,9 @@ class Runtime:
         opened, self._opened = self._opened, {}
         self._roles.clear()
         self._flows.clear()
+        self._slots.clear()
+        while self._steerings:
+            await self._steerings.pop().aclose()
         for backend in opened.values():
             await backend.aclose()
 
@@ -77,7 +86,7 @@ class Runtime:
         return known
 
     async def model(self, role: str, spec: ModelSpec | None) -> MeteredModel:
-        """One model, opened at its first use; roles with equal specs share a backend and its limiter."""
+        """One model, opened at its first use; roles with equal specs share a backend and its slots."""
         identity = spec.model_dump_json() if spec is not None and role not in self._given else ""
         known = self._roles.get((role, identity))
         if known is None:
@@ -86,7 +95,7 @@ class Runtime:
             known = MeteredModel(role, backend)
             if spec is not None:
                 known.price, known.retries = spec.price, spec.retries
-                known.limiter = self._limiter(spec, identity)
+                known.slots = await self._queue(spec, identity, backend)
             self._roles[role, identity] = known
         return known
 
@@ -106,11 +115,13 @@ class Runtime:
             )
         return self._opened[identity]
 
-    def _limiter(self, spec: ModelSpec, identity: str) -> asyncio.Semaphore | None:
-        if identity not in self._limiters:
-            most = spec.concurrency or AT_ONCE.get(spec.backend)
-            self._limiters[identity] = asyncio.Semaphore(most) if most and identity else None
-        return self._limiters[identity]
+    async def _queue(self, spec: ModelSpec, identity: str, backend: Backend) -> Slots | None:
+        if identity and identity not in self._slots:
+            slots, steering = await queue(spec, backend, self._order, self.on_event)
+            self._slots[identity] = slots
+            if steering is not None:
+                self._steerings.append(steering)
+        return self._slots.get(identity)
 
     def _charged(self, call: Call) -> None:
         if self.on_event is not None:

@@ -193,8 +193,8 @@ class TestCount:
         request = Request(
             model="m", messages=HI.messages, extra={"chat_template_kwargs": kwargs, "priority": 1}, temperature=1.0
         )
-        assert await backend.count(request) == Count(12)
-        assert await backend.count(Request(model="m", prompt="hi")) == Count(12)
+        assert await backend.count(request) == Count(12, ids=(0,) * 12)
+        assert (await backend.count(Request(model="m", prompt="hi"))).tokens == 12
         messages, prompt = (call.json for call in server.calls("/tokenize"))
         assert messages == {
             "model": "m",
@@ -205,7 +205,7 @@ class TestCount:
 
     async def test_token_ids_need_no_server(self) -> None:
         backend = OpenAIBackend("m", "http://127.0.0.1:1/v1")
-        assert await backend.count(Request(model="m", prompt_token_ids=(1, 2, 3))) == Count(3)
+        assert await backend.count(Request(model="m", prompt_token_ids=(1, 2, 3))) == Count(3, ids=(1, 2, 3))
 
     async def test_elsewhere_the_given_tokenizer_counts(self, server: Any) -> None:
         backend = OpenAIBackend("m", server.url, tokenizer=Words())

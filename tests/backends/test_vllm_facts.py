@@ -55,7 +55,9 @@ async def backend(server: Any) -> Any:
 
 async def test_the_cache_the_limits_and_the_fields_are_known(backend: OpenAIBackend) -> None:
     facts = await backend.facts()
-    assert (facts.caches_prefixes, facts.block, facts.blocks) == (True, 32, 300), "of two engines the smaller cache"
+    assert (facts.caches_prefixes, facts.block, facts.blocks) == (True, 32, 299), (
+        "of two engines the smaller cache, less the block that is never used"
+    )
     assert (facts.most_logprobs, facts.root, facts.metrics) == (20, "org/m", True)
     assert facts.knows("chat_template_kwargs") is True
     assert facts.knows("chat_template_kwargs", chat=False) is False
