@@ -21,6 +21,8 @@ from .lengths import Lengths
 from .prefix_plan import Plan, Planned
 from .slots import Counting, Slots, Waiting, first_piece
 
+HORIZON = 4096
+"""Calls that may wait at once, to be chosen from; each is a task and the token ids of its prompt."""
 GATHERING = 0.05
 """Seconds that a choice may wait for prompts that are just being counted."""
 
@@ -45,6 +47,8 @@ class Place(Waiting):
 
 class PrefixSlots(Slots):
     """Slots that go to a call whose prefix is in the cache, else to the first of the next group."""
+
+    horizon = HORIZON
 
     def __init__(self, limit: int, *, block: int, blocks: int | None = None) -> None:
         """`block` and `blocks` describe the server's cache: tokens of a block, and how many blocks can be used."""

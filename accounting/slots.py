@@ -79,6 +79,9 @@ class Slots:
     that are under way already.
     """
 
+    horizon: int | None = None
+    """How many calls it is worth to let come, so as to choose among them; None where nothing is chosen."""
+
     def __init__(self, limit: int) -> None:
         if limit < 1:
             raise ValueError(f"at least 1 call must be allowed at once, not {limit}")

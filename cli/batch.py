@@ -14,6 +14,7 @@ from ..accounting.totals import Total
 from ..errors import BackendUnreachable, BudgetExceeded, LaconicError, LedgerError
 from ..evals.data import Data, Item
 from ..orchestrator import Flow, Result, Runtime
+from ..orchestrator.run import horizon
 from .job import Job
 
 
@@ -56,8 +57,9 @@ class Batch:
                     return
                 await self._one(item, runtime)
 
+        at_once = self.job.at_once or horizon(await runtime.models(self.flow)) or 1
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(self.job.at_once, len(self.data.items))):
+            for _ in range(min(at_once, len(self.data.items))):
                 tasks.create_task(worker())
 
     async def _one(self, item: Item, runtime: Runtime) -> None:

@@ -20,11 +20,13 @@ from ..evals.provenance import Provenance, look_up
 from ..evals.report import as_data, markdown
 from ..evals.rows import Row
 from ..orchestrator import Runtime
+from ..orchestrator.queueing import Order
 from .errors import FAILED, STOPPED, say
 from .options import (
     AtOnceOption,
     LimitOption,
     ModelOption,
+    OrderOption,
     SetOption,
     StoreOption,
     load_flows,
@@ -53,7 +55,8 @@ def compare(
         typer.Option("--results", metavar="ROWS.jsonl", help="Keep a row for each flow and item; go on where it ends."),
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.md", help="Write a report.")] = None,
-    items_at_once: AtOnceOption = 1,
+    items_at_once: AtOnceOption = None,
+    order: OrderOption = "prefix",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Run several flows on the same items, and show accuracy and tokens with intervals, against the first flow.
@@ -67,7 +70,7 @@ def compare(
     tell_problems(items)
     if report is not None and not report.parent.is_dir():
         raise InputError(f"there is no folder {str(report.parent)!r} for the report")
-    comparison, provenance = _run(entrants, items, store, results, items_at_once, bool(report or as_json))
+    comparison, provenance = _run(entrants, items, store, results, items_at_once or 1, order, bool(report or as_json))
     if report is not None and provenance is not None:
         report.write_text(markdown(comparison, provenance, [str(p) for p in items.problems]), encoding="utf-8")
     if as_json and provenance is not None:
@@ -83,10 +86,11 @@ def _run(
     store: Path | None,
     results: Path | None,
     at_once: int,
+    order: Order,
     wants_provenance: bool,
 ) -> tuple[Comparison, Provenance | None]:
     async def everything() -> tuple[Comparison, Provenance | None]:
-        async with Runtime(ledger=ledger, store=answers, reuse=store is not None) as runtime:
+        async with Runtime(ledger=ledger, store=answers, reuse=store is not None, order=order) as runtime:
             await preflight([entrant.flow for entrant in entrants], runtime)
             comparison = await run_comparison(
                 entrants, items, runtime, results=results, at_once=at_once, on_start=records.start, on_row=progress.row

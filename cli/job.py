@@ -40,7 +40,8 @@ class Job:
     """For everything together, over the flow's own budget."""
     data: Path | None = None
     limit: int | None = None
-    at_once: int = 1
+    at_once: int | None = None
+    """Items under way at once; None for one, or as many as a server with a prefix cache can choose from."""
     resumes: str = ""
     run: str = field(default_factory=new_run_id)
 
@@ -89,7 +90,7 @@ class Job:
             budget=None if record.budget is None else Budget(**record.budget),
             data=None if data is None else Path(data),
             limit=beside.get(LIMIT),
-            at_once=beside.get(AT_ONCE, 1),
+            at_once=beside.get(AT_ONCE),
             resumes=record.run,
         )
 

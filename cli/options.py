@@ -14,6 +14,7 @@ from ..backends.request import Message, Request
 from ..errors import InputError, LaconicError
 from ..evals.data import Data
 from ..orchestrator import Flow, ModelSpec, Runtime
+from ..orchestrator.queueing import Order
 from ..orchestrator.registry import nearest
 from ..orchestrator.yaml_source import read_yaml
 from .errors import say
@@ -44,7 +45,23 @@ HOW_ASKED = frozenset({"temperature", "top_p", "seed", "max_tokens", "timeout", 
 """What of a model's spec belongs to the role, whichever model plays it."""
 
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
-AtOnceOption = Annotated[int, typer.Option("--items-at-once", min=1, metavar="N", help="Items under way at once.")]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--items-at-once",
+        min=1,
+        metavar="N",
+        help="Items under way at once. If not given, one; with `run` and a vLLM server, as many as it takes to choose "
+        "well among their calls.",
+    ),
+]
+OrderOption = Annotated[
+    Order,
+    typer.Option(
+        "--order",
+        help="Send calls that wait for a vLLM server by what their prompts have in common, or as they come.",
+    ),
+]
 
 
 def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:

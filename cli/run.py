@@ -20,6 +20,7 @@ from .options import (
     AtOnceOption,
     LimitOption,
     ModelOption,
+    OrderOption,
     SetOption,
     StoreOption,
     load_flows,
@@ -51,7 +52,8 @@ def run(
         str | None,
         typer.Option("--resume", metavar="RUN", help="Do an earlier run again; what it had finished costs nothing."),
     ] = None,
-    items_at_once: AtOnceOption = 1,
+    items_at_once: AtOnceOption = None,
+    order: OrderOption = "prefix",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the result there: JSON, or JSONL with --data.")
     ] = None,
@@ -62,7 +64,7 @@ def run(
     job = _resumed(resume, store, given) if resume is not None else _asked(flow, input, model, change)
     if resume is None:
         job.data, job.limit, job.at_once = data, limit, items_at_once
-    elif items_at_once != 1:
+    elif items_at_once is not None:
         job.at_once = items_at_once
     if budget_tokens is not None:
         job.budget = Budget(tokens=budget_tokens)
@@ -79,7 +81,7 @@ def run(
     with ExitStack() as stack:
         sink = None if out is None else stack.enter_context(_writable(out))
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
-        session = Session(job, ready, ledger, answers, database, store, sink)
+        session = Session(job, ready, ledger, answers, database, store, sink, order)
         status = session.once(as_json) if items is None else session.over(items, as_json)
     raise typer.Exit(status)
 

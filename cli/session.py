@@ -21,6 +21,7 @@ from ..accounting.totals import Total
 from ..errors import LaconicError
 from ..evals.data import Data
 from ..orchestrator import Flow, Result, Runtime
+from ..orchestrator.queueing import Order
 from .batch import Batch, InOrder, ItemResult
 from .errors import BUDGET, FAILED, OK, STOPPED, say
 from .job import Job
@@ -47,14 +48,16 @@ class Session:
         database: Database,
         store: Path | None,
         sink: IO[str] | None,
+        order: Order = "prefix",
     ) -> None:
         """`flow`: the job's, with its models put in. `store`: the file that the user named, whose answers may be used
-        again. `sink`: the `--out` file.
+        again. `sink`: the `--out` file. `order`: in which calls that wait go to a server that caches prefixes.
         """
         self.job, self.flow = job, flow
         self.ledger, self.answers, self.database = ledger, answers, database
         self.store, self.sink = store, sink
         self.ledger.prices = {role: spec.price for role, spec in flow.models.items() if spec.price is not None}
+        self.order: Order = order
         self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run")
         self.record = job.record()
         self._begun = False
@@ -151,6 +154,7 @@ class Session:
             store=self.answers,
             reuse=self.store is not None or bool(self.job.resumes),
             on_event=display.event,
+            order=self.order,
         )
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:

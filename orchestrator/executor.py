@@ -21,6 +21,9 @@ from .run import Run
 from .scope import Scope
 from .template import compile_template, render_tree
 
+AT_ONCE = 256
+"""Elements of a `for_each` that are under way at once, where nothing says otherwise."""
+
 
 class Execution:
     """One graph on its way: the run's own, or one that a node expanded into.
@@ -126,7 +129,7 @@ class Execution:
                         failures.append(error)
 
             async with asyncio.TaskGroup() as tasks:
-                for _ in range(min(node.concurrency, len(elements))):
+                for _ in range(min(node.concurrency or run.horizon or AT_ONCE, len(elements))):
                     tasks.create_task(worker())
             if failures:
                 raise failures[0]

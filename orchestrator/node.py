@@ -62,7 +62,12 @@ class Node(BaseModel):
         default=None,
         description="Run once for each element of this list, as `item` (and `index`); the value is the list of values.",
     )
-    concurrency: int = Field(default=256, ge=1, description="With for_each: how many elements are under way at once.")
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        description="With for_each: how many elements are under way at once; 256 if not given, and as many as it takes "
+        "to choose well where calls are sent in the order of a server's prefix cache.",
+    )
     budget: Budget | None = Field(default=None, description="A wall for all that this node spends.")
     retry: Retry | None = Field(default=None, description="Run the node again when it fails.")
     timeout: float | None = Field(default=None, gt=0, description="Seconds after which the node fails.")

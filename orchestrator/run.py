@@ -63,6 +63,11 @@ class Run:
         self.clock = time.perf_counter
         self.zero = self.clock()
 
+    @property
+    def horizon(self) -> int | None:
+        """How many calls it is worth to have waiting; None where none of the models chooses among them."""
+        return horizon(self.models)
+
     def inner(self, flow: Flow, models: Mapping[str, MeteredModel]) -> Run:
         """The same run, seen from a flow nested in it."""
         run = Run(flow, self.runtime, models, id=self.id, on_event=self.on_event, wants_tokens=self.wants_tokens)
@@ -88,6 +93,11 @@ class Run:
             record.notes = tuple(notes)
         if self.on_event is not None:
             self.on_event(NodeFinished(self.id, record.path, record.kind, status, record.seconds, error, record.item))
+
+
+def horizon(models: Mapping[str, MeteredModel]) -> int | None:
+    """How many calls it is worth to have waiting for these models; None where none of them chooses among them."""
+    return max((model.slots.horizon or 0 for model in models.values() if model.slots is not None), default=0) or None
 
 
 def new_run_id() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -71,9 +70,8 @@ class Server:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steering, "EVERY", 0.0)
-    yield
 
 
 async def test_a_crowded_server_gets_fewer_and_the_choice_is_told() -> None:
