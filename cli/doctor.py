@@ -14,13 +14,16 @@ from typing import Annotated
 import typer
 
 from ..backends import catalogue
+from ..backends.backend import ServerFacts
 from ..errors import LaconicError
-from ..orchestrator import Flow, Runtime
+from ..orchestrator import Flow, ModelSpec, Runtime
 from ..version import __version__
 from .errors import FAILED, OK
 from .options import ModelOption, model_specs, preflight, with_models
 from .storage import store_path
 from .text import one_line
+from .vllm_probe import probe
+from .vllm_probe import told as vllm_told
 
 EXTRAS = {
     "local": ("xllamacpp",),
@@ -37,7 +40,10 @@ def doctor(
     flow: Annotated[Path | None, typer.Argument(metavar="[FLOW]", help="Also try this flow's models.")] = None,
     model: ModelOption = None,
 ) -> None:
-    """Look at this installation, and say what is missing and what to do. Spends no tokens."""
+    """Look at this installation, and say what is missing and what to do.
+
+    Spends nothing, except on vLLM servers of a flow: two short calls show what they report, and are told.
+    """
     loaded = None if flow is None else with_models([Flow.load(flow)], model_specs(model))[0]
     _tell(f"Laconic {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}")
     _tell("\nextras:")
@@ -83,15 +89,29 @@ async def _reachable(flow: Flow) -> bool:
                 all_well = False
                 _tell(f"  missing {what}: {one_line(str(error), 400)}")
                 continue
-        told = [
-            " ".join(filter(None, (facts.server, facts.version))),
-            f"context {facts.context:,} tokens" if facts.context else "",
-            "counts prompts exactly" if facts.tokenizes else "cannot count prompts: budgets need `estimate: true`",
-            "reports cached tokens" if facts.reports_cached else "",
-            "publishes its counters" if facts.metrics else "publishes no counters: the ledger cannot be audited",
-        ]
-        _tell(f"  ok      {what}: {', '.join(filter(None, told))}")
+            told = [
+                " ".join(filter(None, (facts.server, facts.version))),
+                f"context {facts.context:,} tokens" if facts.context else "",
+                "counts prompts exactly" if facts.tokenizes else "cannot count prompts: budgets need `estimate: true`",
+                "reports cached tokens" if facts.reports_cached else "",
+                "publishes its counters" if facts.metrics else "publishes no counters: the ledger cannot be audited",
+            ]
+            _tell(f"  ok      {what}: {', '.join(filter(None, told))}")
+            if facts.server == "vllm":
+                await _look_closer(runtime, role, spec, facts)
     return all_well
+
+
+async def _look_closer(runtime: Runtime, role: str, spec: ModelSpec, facts: ServerFacts) -> None:
+    """What shows only in an answer."""
+    try:
+        probed = await probe(runtime.meter, await runtime.model(role, spec), facts)
+    except LaconicError as error:
+        _tell(f"          it does not answer: {one_line(str(error), 400)}")
+        return
+    for line in vllm_told(facts, probed):
+        _tell(f"          {line}")
+    _tell(f"          (found out with 2 calls of {probed.spent:,} tokens)")
 
 
 def _only(flow: Flow, role: str) -> Flow:
