@@ -45,7 +45,8 @@ async def open_backend(
       requests at once; `options`: `threads`, and fields of llama.cpp's parameters.
     * `openai`, `vllm`: a server at `url`, with an optional `key`; `options`: `tokenizer`, a `tokenizer.json`, its
       folder or an OpenAI model name, for servers that do not count prompts. `vllm` insists on a vLLM server.
-    * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `cache`.
+    * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `blocks` and
+      `cache`.
     * `replay`: `options`: `store`, a JSONL file of `{key, request, completion}` lines.
 
     Raises what stands in the way: `ModelFileError`, `BackendUnreachable`, `UnknownModel`, `TokenizerUnavailable`, and
@@ -119,8 +120,8 @@ def _scripted(model: str, context: int, options: dict[str, Any]) -> Backend:
     from .scripted import ScriptedBackend
 
     answer, given = options.pop("answer", None), options.pop("rules", None)
-    more = {name: options.pop(name) for name in ("block", "cache") if name in options}
-    _nothing_left("scripted", model, options, "answer, rules, block, cache")
+    more = {name: options.pop(name) for name in ("block", "blocks", "cache") if name in options}
+    _nothing_left("scripted", model, options, "answer, rules, block, blocks, cache")
     if isinstance(answer, str) and given is None:
         return ScriptedBackend(answer, model=model, context=context, **more)
     if answer is not None or not isinstance(given, list):
