@@ -30,7 +30,8 @@ def main() -> None:
         report = Report(
             "prefix_order",
             f"{len(prompts(WORKLOAD))} prompts, shuffled: 24 documents with 8 questions each, and half as many again "
-            f"from three system prompts with tools and worked examples. {server.about}. Tokens are as the server counts.",
+            "from three system prompts with tools and worked examples. "
+            f"{server.about}. Tokens are as the server counts them.",
             ("aiohttp",),
         )
         possible, every = asyncio.run(reuse_without_end(server))

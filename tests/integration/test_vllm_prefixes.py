@@ -1,0 +1,122 @@
+"""The prefix cache of a real vLLM: our model of it says the same, and our order of calls makes use of it."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from typing import Any
+
+import pytest
+
+from laconic import Flow, Runtime
+from laconic.backends import Counters, Message, OpenAIBackend, Request
+from laconic.backends.prefix_cache import PrefixCache
+from laconic.orchestrator.queueing import Order
+
+pytestmark = pytest.mark.integration
+
+FACTS = [
+    f"Shelf {n} of the library holds {n * 3} maps of the coast and {n + 5} letters of its keepers. " for n in range(40)
+]
+
+
+@pytest.fixture
+async def backend(vllm: Any) -> Any:
+    made = OpenAIBackend(vllm.name, vllm.url, key=vllm.key)
+    yield made
+    await made.aclose()
+
+
+async def spent(backend: OpenAIBackend, before: Counters | None) -> Counters:
+    after = await backend.counters()
+    assert before is not None
+    assert after is not None
+    return after.since(before)
+
+
+async def test_the_model_of_the_cache_and_the_real_one_read_the_same(backend: OpenAIBackend) -> None:
+    """A long sequence of prompts that share beginnings, over a cache that holds a fraction of them."""
+    facts = await backend.facts()
+    assert facts.block is not None
+    assert facts.blocks is not None
+    cache, chance = PrefixCache(facts.block, facts.blocks), random.Random(5)
+    beginnings = [[chance.randrange(1000, 30000) for _ in range(chance.randrange(150, 700))] for _ in range(12)]
+    salt = secrets.token_hex(8)  # apart from whatever else is in the cache; that is older and is forgotten first
+    real, modelled = [], []
+    for _ in range(40):
+        beginning = chance.choice(beginnings)
+        cut = chance.choice((len(beginning), len(beginning) // 2, facts.block * 3))
+        prompt = (*beginning[:cut], *(chance.randrange(1000, 30000) for _ in range(chance.randrange(1, 40))))
+        request = Request(
+            model=backend.model,
+            prompt_token_ids=prompt,
+            max_tokens=chance.randrange(1, 5),
+            extra={"cache_salt": salt, "ignore_eos": True, "return_token_ids": True},
+        )
+        completion = await backend.complete(request)
+        assert completion.token_ids is not None
+        running = cache.begin(prompt)
+        running.end((*prompt, *completion.token_ids[:-1]))
+        real.append(completion.usage.cache_read)
+        modelled.append(running.cached)
+    assert real == modelled
+    assert 0 < sum(modelled) < sum(read // facts.block * facts.block for read in map(len, beginnings)) * 5
+
+
+def archive(url: str, name: str, key_env: str | None) -> Flow:
+    return Flow(
+        name="archive",
+        models={
+            "large": {
+                "backend": "vllm",
+                "model": name,
+                "url": url,
+                "key_env": key_env,
+                "extra": {"cache_salt": secrets.token_hex(8)},
+            }
+        },
+        inputs={"prompts": "list"},
+        nodes={
+            "each": {
+                "kind": "prompt",
+                "for_each": "{{ prompts }}",
+                "system": "{{ item.document }}",
+                "prompt": "Question {{ item.number }}: which shelf?",
+                "max_tokens": 2,
+            }
+        },
+        outputs={"answers": "{{ each }}"},
+    )
+
+
+async def test_in_prefix_order_far_more_is_read_from_the_cache(
+    vllm: Any, backend: OpenAIBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_KEY_OF_THE_TEST", vllm.key or "")
+    chance = random.Random(3)
+    documents = ["".join(chance.sample(FACTS, 24)) for _ in range(8)]
+    prompts = [{"document": document, "number": number} for document in documents for number in range(4)]
+    chance.shuffle(prompts)
+    read: dict[str, int] = {}
+    orders: tuple[Order, ...] = ("arrival", "prefix")
+    for order in orders:
+        before = await backend.counters()
+        async with Runtime(order=order) as runtime:
+            flow = archive(vllm.url, vllm.name, "VLLM_KEY_OF_THE_TEST" if vllm.key else None)
+            result = await flow.run(prompts=prompts, runtime=runtime)
+        assert result.status == "ok", result.error
+        assert len(result.outputs["answers"]) == len(prompts)
+        total = result.ledger.total()
+        read[order] = total.cache_read
+        server = await spent(backend, before)
+        assert (server.prompt, server.cached) == (total.prompt, total.cache_read)
+    facts = await backend.facts()
+    cache, possible = PrefixCache(facts.block or 0), 0
+    for prompt in prompts:
+        question = f"Question {prompt['number']}: which shelf?"
+        messages = (Message("system", prompt["document"]), Message("user", question))
+        count = await backend.count(Request(model=backend.model, messages=messages))
+        running = cache.begin(count.ids or ())
+        possible += running.cached
+    assert read["prefix"] >= 0.9 * possible
+    assert read["prefix"] > read["arrival"]
