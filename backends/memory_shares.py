@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,15 @@ def shares(wanted: Sequence[Wanted], total: int | None) -> list[float]:
         )
     parts = iter(_divided(room, [_weights(server) for server in others], total))
     return [share if share is not None else next(parts) for share in given]
+
+
+def share(server: Wanted, beside: Iterable[Wanted]) -> float:
+    """The share of `server` on this machine, when those `beside` it (it may be one of them) are to run as well."""
+    together: list[Wanted] = []
+    for one in (server, *beside):
+        if one not in together:
+            together.append(one)
+    return shares(together, accelerator_memory())[0]
 
 
 def _divided(room: float, weights: Sequence[int | None], total: int | None) -> list[float]:

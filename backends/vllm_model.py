@@ -24,8 +24,8 @@ def find_model(model: str | Path) -> str:
     text = str(model)
     if text.lower() in CATALOGUE or text.lower().endswith(".gguf"):
         raise ModelFileError(
-            f"vLLM loads safetensors, and {text} is a GGUF. Make a folder that vLLM can load with `laconic models export "
-            f"{text} --to DIR`, and give that folder."
+            f"vLLM loads safetensors, and {text} is a GGUF. Make a folder that vLLM can load with `laconic models "
+            f"export {text} --to DIR`, and give that folder."
         )
     if isinstance(model, Path) or text.startswith(("~", ".")) or not _HUB_NAME.fullmatch(text):
         raise ModelFileError(f"There is no folder {path}.")

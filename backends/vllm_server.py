@@ -64,8 +64,8 @@ class VLLMServer:
         `model`: a name of the model hub, or a folder with safetensors. `name`: what requests call it; else the name of
         the folder, or the hub's. `context`: tokens of prompt and answer together; None takes the model's own. `memory`:
         share (0 to 1) of the accelerator's memory; on a CPU it only decides how large the KV cache is. `options`:
-        vLLM's own arguments by their Python names, and `env`, variables of its environment. `key`: what clients must send.
-        `python`: the interpreter that has vLLM; see `vllm_python`.
+        vLLM's own arguments by their Python names, and `env`, variables of its environment. `key`: what clients must
+        send. `python`: the interpreter that has vLLM; see `vllm_python`.
 
         Raises `ModelFileError` if the folder is not there or holds no model, and `FlowError` for a wrong option.
         """
@@ -247,9 +247,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
     try:
         process.wait(LAST_WORDS)
-    finally:
+    except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    finally:
         process.stdout.close()
 
 
