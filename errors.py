@@ -13,6 +13,7 @@
     ├── ReplayMiss (LookupError)          a replay was asked for a call that was never recorded
     └── BackendError                      a model call failed
         ├── BackendUnreachable (ConnectionError)
+        ├── ServerNotStarted              a server that Laconic was to start did not come up; carries its `log`
         ├── RateLimited                   carries `retry_after`, seconds
         ├── ContextTooLong (ValueError)
         ├── BadRequest (ValueError)       the server refused the request; retrying cannot help
@@ -47,6 +48,7 @@ __all__ = [
     "RateLimited",
     "ReplayMiss",
     "ServerFailure",
+    "ServerNotStarted",
     "StreamCut",
     "TokenizerUnavailable",
     "ToolError",
@@ -152,6 +154,19 @@ class BackendUnreachable(BackendError, ConnectionError):
 
     retryable = True
     spent_nothing = True
+
+
+class ServerNotStarted(BackendError):
+    """A server that Laconic was to start did not come up. `log` is the path of what it printed, None if it never ran.
+
+    Starting it again as it was cannot help.
+    """
+
+    spent_nothing = True
+
+    def __init__(self, message: str, *, log: Any = None) -> None:
+        super().__init__(message)
+        self.log = log
 
 
 class RateLimited(BackendError):

@@ -1,8 +1,9 @@
 """Backends: they talk to models. A `Request` goes in, a `Completion` with its `Usage` comes out.
 
 `Backend` is the one seam. Behind it stand any OpenAI-compatible server (`OpenAIBackend`), llama.cpp on this machine
-(`LocalBackend`), answers recorded earlier (`ReplayBackend`) and answers made up for tests (`ScriptedBackend`);
-`open_backend` makes the one that a flow file names. Every name is imported when it is first used.
+(`LocalBackend`), vLLM on this machine (`VLLMBackend`), answers recorded earlier (`ReplayBackend`) and answers made up
+for tests (`ScriptedBackend`); `open_backend` makes the one that a flow file names. `VLLMServer` starts and ends a vLLM
+server. Every name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .scripted import CutStream, Latency, NoopBackend, ScriptedBackend
     from .tokenizers import FileTokenizer, TiktokenTokenizer, Tokenizer, load_tokenizer, upper_bound
     from .usage import NOTHING, UNKNOWN, Source, Usage
+    from .vllm_backend import VLLMBackend
+    from .vllm_server import VLLMServer
 
 __all__ = [
     "NOTHING",
@@ -49,6 +52,8 @@ __all__ = [
     "TokenLogprob",
     "Tokenizer",
     "Usage",
+    "VLLMBackend",
+    "VLLMServer",
     "load_tokenizer",
     "open_backend",
     "upper_bound",
@@ -64,6 +69,8 @@ _HOMES = {
     "scripted": ("CutStream", "Latency", "NoopBackend", "ScriptedBackend"),
     "tokenizers": ("FileTokenizer", "TiktokenTokenizer", "Tokenizer", "load_tokenizer", "upper_bound"),
     "usage": ("NOTHING", "UNKNOWN", "Source", "Usage"),
+    "vllm_backend": ("VLLMBackend",),
+    "vllm_server": ("VLLMServer",),
 }
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -1,4 +1,4 @@
-"""llama.cpp servers of this process: one for each model file and its options, shared by all who ask for it.
+"""llama.cpp servers of this process: one for each model file and its options, shared by all who ask for it (`servers`).
 
 A server is a child process (`llama_process`) that listens on a loopback port behind a random key. It ends when the last
 user gives it back, when this process exits, and when this process is killed.
@@ -19,6 +19,7 @@ from typing import IO, Any
 import msgspec
 
 from ..errors import ModelFileError
+from .own_server import SharedServers
 
 LAST_WORDS = 5.0
 """Seconds that a process which could not load its model has to end, and to have written why."""
@@ -41,11 +42,11 @@ class LlamaServer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.key = secrets.token_urlsafe(24)
+        self.key: str | None = secrets.token_urlsafe(24)
         """What a client must send to be answered."""
         self.address = ""
         """`http://127.0.0.1:PORT`, once it is started."""
-        self.users = 0
+        self.url = ""
         self._process: subprocess.Popen[str] | None = None
         self._messages: IO[str] | None = None
         self._starting = threading.Lock()
@@ -84,6 +85,7 @@ class LlamaServer:
                     process.wait(LAST_WORDS)
                 raise ModelFileError(f"llama.cpp cannot load {self.settings.path}: {self._reason(said)}.")
             self.address = said["address"]
+            self.url = f"{self.address}/v1"
 
     def ends_within(self, seconds: float) -> bool:
         """Whether the process has ended, or ends in this time."""
@@ -138,26 +140,4 @@ class LlamaServer:
         return "its process ended" + (f" ({lines[-1]})" if lines else "")
 
 
-_servers: dict[Settings, LlamaServer] = {}
-_lock = threading.Lock()
-
-
-def borrow(settings: Settings) -> LlamaServer:
-    """The server of these settings, not necessarily started. Whoever borrows it gives it back once."""
-    with _lock:
-        server = _servers.get(settings)
-        if server is None or not server.alive:
-            server = _servers[settings] = LlamaServer(settings)
-        server.users += 1
-        return server
-
-
-def give_back(server: LlamaServer) -> None:
-    """End the server if nobody else uses it."""
-    with _lock:
-        server.users -= 1
-        if server.users:
-            return
-        if _servers.get(server.settings) is server:
-            del _servers[server.settings]
-    server.stop()
+servers = SharedServers(LlamaServer)

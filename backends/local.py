@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import importlib.util
 import os
 import sys
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError, ServerFailure, StreamCut
+from ..errors import BackendError, FlowError, ModelFileError
 from . import catalogue
-from .backend import Count, Counters, ServerFacts
-from .llama_server import LlamaServer, Settings, borrow, give_back
+from .llama_server import LlamaServer, Settings, servers
+from .own_backend import OwnServerBackend
 from .request import Completion, Delta, OnDelta, Request
-
-if TYPE_CHECKING:
-    from .openai import OpenAIBackend
 
 PROMPT_CACHE = 2048
 """Mebibytes that llama.cpp may use to keep the prompts of slots that are given away, so that they can come back."""
-LAST_BREATH = 0.5
-"""Seconds between a dying server's connections and its process, so as to know a death from another failure."""
 
 
-class LocalBackend:
+class LocalBackend(OwnServerBackend[Settings, LlamaServer]):
     """Runs a GGUF file with llama.cpp and speaks to it as to any server.
 
     The model is loaded at the first use, or by `start`; all backends of this process with the same file and options
@@ -67,33 +60,21 @@ class LocalBackend:
             )
         self.path = catalogue.path(model_or_path)
         known = catalogue.CATALOGUE.get(str(model_or_path).lower())
-        self.model = known.name if known is not None and not Path(model_or_path).is_file() else self.path.stem
+        model = known.name if known is not None and not Path(model_or_path).is_file() else self.path.stem
         self.context = context
-        self.timeout = timeout
         with self.path.open("rb") as file:
             if file.read(4) != b"GGUF":
                 raise ModelFileError(f"{self.path} is not a GGUF file, the kind that llama.cpp reads.")
-        names = {self.model, self.path.stem} | {
+        names = {model, self.path.stem} | {
             entry.name for entry in catalogue.CATALOGUE.values() if entry.file == self.path.name
         }
-        self.settings = Settings(
+        settings = Settings(
             str(self.path.resolve()),
             tuple(sorted(names)),
             threads if threads is not None else _physical_cores(),
             tuple(sorted(_parameters(context, slots, options or {}).items())),
         )
-        self._running: tuple[OpenAIBackend, LlamaServer, weakref.finalize[..., LocalBackend]] | None = None
-        self._starting = asyncio.Lock()
-        self._answering = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r})"
-
-    async def start(self) -> None:
-        """Load the model, unless it is; other tasks go on meanwhile. Raises `ModelFileError` if llama.cpp cannot."""
-        await self._ready()
+        super().__init__(model, servers, settings, timeout)
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Answer one request. Raises as `OpenAIBackend` does, and `ServerFailure` if llama.cpp ended meanwhile.
@@ -101,71 +82,7 @@ class LocalBackend:
         The answer always comes as a stream, whether `on_delta` wants it or not: only then does the server stop at once
         when the call is cancelled, and only then is it known how much it had generated.
         """
-        backend, server = await self._ready()
-        self._answering += 1
-        self._idle.clear()
-        try:
-            return await backend.complete(request, on_delta or _ignore)
-        except (BackendUnreachable, ServerFailure, StreamCut) as error:
-            if not await asyncio.to_thread(server.ends_within, LAST_BREATH):
-                raise
-            kind = BackendUnreachable if isinstance(error, BackendUnreachable) else ServerFailure
-            raise kind(self._ended(server), partial=error.partial) from error
-        finally:
-            self._answering -= 1
-            if not self._answering:
-                self._idle.set()
-
-    async def count(self, request: Request) -> Count:
-        """Prompt tokens of `request`, exactly."""
-        backend, _ = await self._ready()
-        return await backend.count(request)
-
-    async def facts(self) -> ServerFacts:
-        """What llama.cpp says of itself."""
-        backend, _ = await self._ready()
-        return await backend.facts()
-
-    async def counters(self) -> Counters | None:
-        """The server's own totals since it was started, over all backends of this process that share it."""
-        backend, _ = await self._ready()
-        return await backend.counters()
-
-    async def aclose(self) -> None:
-        """Give the server back; it ends if nobody else uses it, which breaks off what it was answering.
-
-        A later call would start it again.
-        """
-        running, self._running = self._running, None
-        if running is None:
-            return
-        backend, _, release = running
-        release()
-        try:
-            await self._idle.wait()  # a client that is closed under a stream would never end it
-        finally:
-            await backend.aclose()
-
-    async def _ready(self) -> tuple[OpenAIBackend, LlamaServer]:
-        async with self._starting:
-            if self._running is not None and not self._running[1].alive:
-                await self.aclose()
-            if self._running is None:
-                self._running = await self._start()
-            return self._running[:2]
-
-    async def _start(self) -> tuple[OpenAIBackend, LlamaServer, weakref.finalize[..., LocalBackend]]:
-        from .openai import OpenAIBackend
-
-        server = borrow(self.settings)
-        release = weakref.finalize(self, give_back, server)  # also at exit, and if nobody closes us
-        try:
-            await asyncio.to_thread(server.start)
-        except BaseException:
-            release()
-            raise
-        url = f"{server.address}/v1"
-        return OpenAIBackend(self.model, url, key=server.key, timeout=self.timeout, name=self.name), server, release
+        return await super().complete(request, on_delta or _ignore)
 
     def _ended(self, server: LlamaServer) -> str:
         if server.stopped:

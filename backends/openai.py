@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -66,8 +66,12 @@ class OpenAIBackend:
         estimate: bool = False,
         tokenizer: Tokenizer | None = None,
         name: str = "openai",
+        known: Mapping[str, Any] | None = None,
     ) -> None:
-        """Connects to nothing yet; raises `BadRequest` if `url` is none. `name` is the kind that flow files give."""
+        """Connects to nothing yet; raises `BadRequest` if `url` is none. `name` is the kind that flow files give.
+
+        `known`: fields of `ServerFacts` that need not be found out, because whoever started the server knows them.
+        """
         self.name = name
         self.model = model
         self.timeout = timeout
@@ -75,6 +79,7 @@ class OpenAIBackend:
         self.tokenizer = tokenizer
         self._connection = Connection(url, key, transport)
         self.url = self._connection.url
+        self._known = dict(known or {})
         self._facts: ServerFacts | None = None
         self._asking = asyncio.Lock()
         self._reports_cached = False
@@ -137,7 +142,7 @@ class OpenAIBackend:
             return self._facts
         async with self._asking:
             if self._facts is None:
-                self._facts = await ask(self._connection, self.model)
+                self._facts = msgspec.structs.replace(await ask(self._connection, self.model), **self._known)
                 self._connection.models = self._facts.models
                 self._connection.streams_end_it = self._facts.server == "llama.cpp"
             return self._facts

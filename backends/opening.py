@@ -36,6 +36,7 @@ async def open_backend(
     estimate: bool = False,
     slots: int | None = None,
     options: Mapping[str, Any] | None = None,
+    memory: float | None = None,
 ) -> Backend:
     """Open a model: start or reach what answers for it, so that what is wrong is known before a flow runs.
 
@@ -45,18 +46,22 @@ async def open_backend(
       requests at once; `options`: `threads`, and fields of llama.cpp's parameters.
     * `openai`, `vllm`: a server at `url`, with an optional `key`; `options`: `tokenizer`, a `tokenizer.json`, its
       folder or an OpenAI model name, for servers that do not count prompts. `vllm` insists on a vLLM server.
+    * `vllm` without a `url`: a vLLM server that is started for it, with a hub name or a folder with safetensors;
+      `memory`: its share (0 to 1) of the accelerator's memory; `options`: vLLM's own arguments, and `env`.
     * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `blocks` and
       `cache`.
     * `replay`: `options`: `store`, a JSONL file of `{key, request, completion}` lines.
 
-    Raises what stands in the way: `ModelFileError`, `BackendUnreachable`, `UnknownModel`, `TokenizerUnavailable`, and
-    `FlowError` for options that make no sense.
+    Raises what stands in the way: `ModelFileError`, `BackendUnreachable`, `ServerNotStarted`, `UnknownModel`,
+    `TokenizerUnavailable`, and `FlowError` for options that make no sense.
     """
     given = dict(options or {})
     limit = DEFAULT_TIMEOUT if timeout is None else timeout
     match kind:
         case "local":
             return await _local(model, context or DEFAULT_CONTEXT, slots or DEFAULT_SLOTS, limit, given)
+        case "vllm" if url is None:
+            return await _started(model, context, memory, limit, given)
         case "openai" | "vllm":
             return await _served(kind, model, url, key, limit, estimate, given)
         case "scripted":
@@ -77,6 +82,16 @@ async def _local(model: str, context: int, slots: int, timeout: float, options: 
     )
     await local.start()
     return local
+
+
+async def _started(
+    model: str, context: int | None, memory: float | None, timeout: float, options: dict[str, Any]
+) -> Backend:
+    from .vllm_backend import VLLMBackend
+
+    backend = VLLMBackend(model, context=context, memory=memory, options=options, timeout=timeout)
+    await backend.start()
+    return backend
 
 
 async def _served(

@@ -14,6 +14,7 @@ from .models import app as models
 from .run import run
 from .runs import runs
 from .schema import schema
+from .serve_models import serve_models
 
 __all__ = ["app", "main"]
 
@@ -33,7 +34,7 @@ def _laconic() -> None:
     """Without a callback a lone command would swallow its own name."""
 
 
-for command in (run, runs, ledger, compare, demo, graph, schema, doctor):
+for command in (run, runs, ledger, compare, demo, graph, schema, doctor, serve_models):
     app.command()(guarded(command))
 app.add_typer(models, name="models")
 

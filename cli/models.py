@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from ..backends import catalogue
+from ..backends.export import export
 from ..errors import InputError, ModelFileError
 from .download import pull_shown
-from .errors import guarded
+from .errors import guarded, say
 from .tables import show_table
 
 app = typer.Typer(
@@ -70,6 +71,17 @@ def model_path(name: Name) -> None:
     """Print where a model's file is; fails if it is not on this machine."""
     _known(name)
     sys.stdout.write(f"{catalogue.path(name)}\n")
+
+
+@app.command("export")
+@guarded
+def export_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of the catalogue, or the path of a GGUF.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder to make.")],
+) -> None:
+    """Turn a GGUF into a folder with safetensors, tokenizer and chat template, which vLLM can load."""
+    say(f"exporting {name}; takes a minute or so ...")
+    sys.stdout.write(f"{export(name, to)}\n")
 
 
 def _known(name: str) -> None:

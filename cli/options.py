@@ -30,7 +30,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="ROLE=SPEC",
-        help="Another model in a role: local:NAME, http://host:port/v1#NAME, vllm:http://host:port/v1#NAME.",
+        help="Another model in a role: local:NAME, http://host:port/v1#NAME, vllm:http://..., vllm:FOLDER.",
     ),
 ]
 SetOption = Annotated[
@@ -134,10 +134,11 @@ async def preflight(
     that cannot be counted where a budget needs it.
     """
     found: dict[tuple[str, str], ServerFacts] = {}
+    beside = [spec for flow in flows for spec in flow.models.values()]
     for flow in flows:
         for role, spec in flow.models.items():
             try:
-                model = await runtime.model(role, spec)
+                model = await runtime.model(role, spec, beside=beside)
                 facts = await model.backend.facts()
             except LaconicError as error:
                 raise InputError(f"the model {role!r} of the flow {flow.name!r} cannot be used: {error}") from error

@@ -8,7 +8,6 @@ from ..accounting.call import Owner
 from ..accounting.meter import Meter, MeteredModel
 from ..backends.backend import ServerFacts
 from ..backends.request import Request
-from ..backends.usage import Usage
 
 FIRST_TOKEN = 100
 """The prompt is this token and those after it: in every vocabulary, and text in none."""
@@ -29,20 +28,19 @@ async def probe(meter: Meter, model: MeteredModel, facts: ServerFacts) -> Probed
     """Ask twice for one token. Raises `BackendError`."""
     size = 2 * (facts.block or 16) + 1
     prompt = tuple(range(FIRST_TOKEN, FIRST_TOKEN + size))
-    spent, last = 0, Usage()
     before = await model.backend.counters()
+    usages = []
     for sample in range(2):
         request = Request(model=model.backend.model, prompt_token_ids=prompt, max_tokens=1, sample=sample)
         completion = await meter.complete(model, request, owner=Owner("doctor"), purpose="probe")
-        last = completion.usage
-        spent += last.total or 0
+        usages.append(completion.usage)
     after = await model.backend.counters()
-    hit = None
-    if last.cache_read is not None:
-        hit = last.cache_read > 0
+    hit, read = None, usages[-1].cache_read
+    if read is not None:
+        hit = read > 0
     elif before is not None and after is not None:
         hit = after.since(before).cached > 0
-    return Probed(spent, last.cache_read is not None, hit)
+    return Probed(sum(usage.total or 0 for usage in usages), read is not None, hit)
 
 
 def told(facts: ServerFacts, probed: Probed) -> list[str]:

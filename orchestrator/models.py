@@ -9,6 +9,7 @@ from urllib.parse import urldefrag
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..accounting.prices import Price
+from ..backends.memory_shares import Wanted
 from ..errors import FlowError, InputError
 from .registry import nearest
 
@@ -24,8 +25,15 @@ class ModelSpec(BaseModel):
     backend: BackendKind = Field(
         description="What answers: llama.cpp on this machine, a server, a script or a recording."
     )
-    model: str = Field(description="A name of the catalogue, a path of a GGUF file, or the name the server knows.")
-    url: str | None = Field(default=None, description="Address of a running server, such as http://127.0.0.1:8000/v1.")
+    model: str = Field(
+        description="A name of the catalogue, a path of a GGUF file, the name the server knows, or for a "
+        "vLLM server that Laconic starts a hub name or a folder with safetensors."
+    )
+    url: str | None = Field(
+        default=None,
+        description="Address of a running server, such as http://127.0.0.1:8000/v1; without one, "
+        "`vllm` starts its own.",
+    )
     key_env: str | None = Field(
         default=None, description="Name of the environment variable that holds the server's key."
     )
@@ -52,21 +60,22 @@ class ModelSpec(BaseModel):
     def parse(cls, text: str) -> ModelSpec:
         """A spec in one word, as `--model role=SPEC` takes it.
 
-        `local:NAME-or-path`, `http://host:port/v1#NAME` (any OpenAI-compatible server), `vllm:http://...#NAME`, or just
-        NAME for a model of the catalogue. Raises InputError.
+        `local:NAME-or-path`, `http://host:port/v1#NAME` (any OpenAI-compatible server), `vllm:http://...#NAME`,
+        `vllm:NAME-or-folder` (a server that is started), or just NAME for a model of the catalogue. Raises InputError.
         """
         head, colon, rest = text.partition(":")
         if text.startswith(("http://", "https://")):
             return cls._served("openai", text)
         if head in ("openai", "vllm") and rest.startswith(("http://", "https://")):
             return cls._served("vllm" if head == "vllm" else "openai", rest)
-        if head == "local" and rest:
-            return cls(backend="local", model=rest)
+        if head in ("local", "vllm") and rest:
+            return cls(backend="vllm" if head == "vllm" else "local", model=rest)
         if not colon and text:
             return cls(backend="local", model=text)
         hint = nearest(head, list(BACKENDS)) if head not in BACKENDS else ""
         raise InputError(
-            f"{text!r} does not say a model; write local:NAME, http://host:port/v1#NAME or vllm:http://...#NAME{hint}"
+            f"{text!r} does not say a model; write local:NAME, http://host:port/v1#NAME, vllm:http://...#NAME "
+            f"or vllm:FOLDER{hint}"
         )
 
     @classmethod
@@ -75,6 +84,13 @@ class ModelSpec(BaseModel):
         if not name:
             raise InputError(f"{address!r} does not name the model; write {address}#NAME")
         return cls(backend=backend, model=name, url=url)
+
+    @property
+    def server(self) -> Wanted | None:
+        """The vLLM server that has to be started for it; None if none has."""
+        if self.backend != "vllm" or self.url is not None:
+            return None
+        return Wanted(self.model, self.context, self.parameters, self.options)
 
     def key(self) -> str | None:
         """The server's key, read from the environment. Raises FlowError if the variable is not set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
@@ -15,6 +15,7 @@ from ..accounting.slots import Slots
 from ..accounting.steering import Steering
 from ..accounting.store import Store
 from ..backends.backend import Backend
+from ..backends.memory_shares import share
 from ..backends.opening import open_backend
 from .events import CallCharged, OnEvent
 from .models import ModelSpec
@@ -81,17 +82,25 @@ class Runtime:
         """The flow's models by role, opened. Raises what opening raises: no such file, server or model."""
         known = self._flows.get(flow)
         if known is None:
-            known = {role: await self.model(role, flow.models.get(role)) for role in {**flow.models, **self._given}}
+            beside = [spec for role, spec in flow.models.items() if role not in self._given]
+            known = {
+                role: await self.model(role, flow.models.get(role), beside=beside)
+                for role in {**flow.models, **self._given}
+            }
             self._flows[flow] = known
         return known
 
-    async def model(self, role: str, spec: ModelSpec | None) -> MeteredModel:
-        """One model, opened at its first use; roles with equal specs share a backend and its slots."""
+    async def model(self, role: str, spec: ModelSpec | None, *, beside: Iterable[ModelSpec] = ()) -> MeteredModel:
+        """One model, opened at its first use; roles with equal specs share a backend and its slots.
+
+        `beside`: the models that are open at the same time, between which memory is shared out. They are opened one
+        after the other, since vLLM measures the free memory while it starts.
+        """
         identity = spec.model_dump_json() if spec is not None and role not in self._given else ""
         known = self._roles.get((role, identity))
         if known is None:
             async with self._opening:
-                backend = self._given.get(role) or await self._open(spec, identity)
+                backend = self._given.get(role) or await self._open(spec, identity, beside)
             known = MeteredModel(role, backend)
             if spec is not None:
                 known.price, known.retries = spec.price, spec.retries
@@ -99,9 +108,10 @@ class Runtime:
             self._roles[role, identity] = known
         return known
 
-    async def _open(self, spec: ModelSpec | None, identity: str) -> Backend:
+    async def _open(self, spec: ModelSpec | None, identity: str, beside: Iterable[ModelSpec]) -> Backend:
         assert spec is not None, "a role without a spec has a given backend"
         if identity not in self._opened:
+            others = [other.server for other in beside if other.server is not None]
             self._opened[identity] = await open_backend(
                 spec.backend,
                 spec.model,
@@ -112,6 +122,7 @@ class Runtime:
                 estimate=spec.estimate,
                 slots=spec.concurrency,
                 options=spec.options,
+                memory=share(spec.server, others) if spec.server is not None else None,
             )
         return self._opened[identity]
 

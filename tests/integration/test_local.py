@@ -178,7 +178,7 @@ async def test_equal_backends_share_a_server_until_the_last_has_gone() -> None:
     await two.aclose()
     await other.aclose()
     assert not alive(pid)
-    assert llama_server._servers == {}
+    assert llama_server.servers == {}
     again = await one.complete(ask("Hello", most=1))  # closed is not for ever
     assert again.usage.completion == 1
     await one.aclose()
@@ -187,14 +187,14 @@ async def test_equal_backends_share_a_server_until_the_last_has_gone() -> None:
 async def test_a_load_that_is_cancelled_leaves_nothing() -> None:
     backend = LocalBackend(MODEL, context=256, slots=1)
     task = asyncio.create_task(backend.start())
-    await until(lambda: any(server._process is not None for server in llama_server._servers.values()))
-    (server,) = llama_server._servers.values()
+    await until(lambda: any(server._process is not None for server in llama_server.servers.values()))
+    (server,) = llama_server.servers.values()
     assert server._process is not None
     pid = server._process.pid
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert llama_server._servers == {}
+    assert llama_server.servers == {}
     await until(lambda: not alive(pid))
 
 
@@ -239,7 +239,7 @@ def cut_short(weights: Path, tmp_path: Path) -> Path:
 async def test_what_cannot_be_loaded_is_said_by_llama_cpp(cut_short: Path) -> None:
     with pytest.raises(ModelFileError, match=r"llama\.cpp cannot load .*broken\.gguf: gguf_init"):
         await LocalBackend(cut_short).start()
-    assert llama_server._servers == {}
+    assert llama_server.servers == {}
 
 
 CHILD = """
