@@ -91,6 +91,11 @@ class LocalBackend:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
 
+    @property
+    def url(self) -> str:
+        """The loopback address of the server; empty while it is not running."""
+        return "" if self._running is None else self._running[0].url
+
     async def start(self) -> None:
         """Load the model, unless it is; other tasks go on meanwhile. Raises `ModelFileError` if llama.cpp cannot."""
         await self._ready()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 AT_ONCE = {"local": 4, "openai": 64, "vllm": 256}
 """Calls under way at once, by kind of backend, where a model's spec does not say."""
 
+OnOpen = Callable[[Backend], Awaitable[None]]
+"""Told of every backend that a runtime opens."""
+
 
 class Runtime:
     """Opens each model once, however many runs use it, and closes what it opened.
@@ -39,11 +42,16 @@ class Runtime:
         reuse: bool = False,
         backends: Mapping[str, Backend] | None = None,
         on_event: OnEvent | None = None,
+        on_open: OnOpen | None = None,
     ) -> None:
-        """`reuse`: answers in `store` may be used again. `backends`: these play their roles, whatever a flow says."""
+        """`reuse`: answers in `store` may be used again. `backends`: these play their roles, whatever a flow says.
+
+        `on_open` is awaited for every backend that is opened, before its first call.
+        """
         self.ledger = ledger if ledger is not None else Ledger()
         self.store = store
         self.on_event = on_event
+        self._on_open = on_open
         self.meter = Meter(self.ledger, store=store, reuse=reuse, on_call=self._charged if on_event else None)
         self._given = dict(backends or {})
         self._opened: dict[str, Backend] = {}
@@ -104,6 +112,8 @@ class Runtime:
                 slots=spec.concurrency,
                 options=spec.options,
             )
+            if self._on_open is not None:
+                await self._on_open(self._opened[identity])
         return self._opened[identity]
 
     def _limiter(self, spec: ModelSpec, identity: str) -> asyncio.Semaphore | None:
