@@ -18,6 +18,8 @@ STEP = 0.05
 """Seconds between two readings that have to agree."""
 PATIENCE = 5.0
 """Seconds that a server may take to become idle."""
+SLOWEST = 10.0
+"""Seconds that a single reading may take."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -25,31 +27,35 @@ class Settled(msgspec.Struct, frozen=True):
 
     counters: Counters
     taken: float
-    busy: bool = False
+    busy: bool
     """Whether the server was still at work when the patience was over: then it has more to count."""
 
 
 async def settled_counters(backend: Backend, patience: float = PATIENCE) -> Settled | None:
     """The server's totals, read until it is idle and two readings agree, for at most `patience` seconds.
 
-    None if the server publishes none. Raises `BackendError` if it cannot be read, and `BackendTimeout`, which is one,
-    if it does not give a single reading in that time.
+    None if the server publishes none. Raises `BackendError` if it cannot be read or takes too long to answer.
     """
-    last: Settled | None = None
+    last = await _reading(backend)
+    ends = time.monotonic() + patience
+    while last is not None:
+        await asyncio.sleep(STEP)
+        found = await _reading(backend)
+        if found is not None and found.counters == last.counters and not found.counters.busy:
+            return msgspec.structs.replace(found, busy=False)
+        last = found
+        if time.monotonic() > ends:
+            break
+    return last
+
+
+async def _reading(backend: Backend) -> Settled | None:
+    taken = time.time()
     try:
-        async with asyncio.timeout(patience):
-            while True:
-                taken = time.time()
-                counters = await backend.counters()
-                if counters is None:
-                    return None
-                if last is not None and last.counters == counters and not counters.busy:
-                    return Settled(counters, taken)
-                last = Settled(counters, taken, busy=True)
-                await asyncio.sleep(STEP)
+        async with asyncio.timeout(SLOWEST):
+            counters = await backend.counters()
     except TimeoutError as error:
-        if last is None:
-            raise BackendTimeout(
-                f"The server of {backend.model!r} did not give its counters within {patience:g} s."
-            ) from error
-        return last
+        raise BackendTimeout(
+            f"The server of {backend.model!r} did not give its counters within {SLOWEST:g} s."
+        ) from error
+    return None if counters is None else Settled(counters, taken, busy=True)
