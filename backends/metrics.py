@@ -69,11 +69,13 @@ def counters(text: str, model: str) -> Counters | None:
         label = labels.get("model_name", "")
         by_model[label] = by_model.get(label, 0.0) + value
 
-    def total(name: str) -> int | None:
-        value = _of_model(found.get(name, {}), model)
-        return None if value is None else round(value)
-
     for names in (LLAMA_CPP, VLLM):
+        label = _label(found.get(names[0], {}), model)
+
+        def total(name: str, label: str | None = label) -> int | None:
+            value = None if label is None else found.get(name, {}).get(label)
+            return None if value is None else round(value)
+
         prompt, cached, generated = map(total, names)
         if prompt is None or cached is None or generated is None:
             continue
@@ -90,10 +92,11 @@ def counters(text: str, model: str) -> Counters | None:
     return None
 
 
-def _of_model(by_model: dict[str, float], model: str) -> float | None:
+def _label(by_model: dict[str, float], model: str) -> str | None:
+    """What the model is called in the labels."""
     if model in by_model:
-        return by_model[model]
-    return next(iter(by_model.values())) if len(by_model) == 1 else None
+        return model
+    return next(iter(by_model)) if len(by_model) == 1 else None
 
 
 def _unescaped(value: str) -> str:

@@ -72,7 +72,9 @@ class FaultProxy:
         self, head: bytes, body: bytes, fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         behind, ahead = await asyncio.open_connection(*self._behind)
-        gone = asyncio.ensure_future(reader.read())  # ends when the client closes: nothing more is asked on this connection
+        gone = asyncio.ensure_future(
+            reader.read()
+        )  # ends when the client closes: nothing more is asked on this connection
         try:
             ahead.write(_closing(head) + body)
             answer = asyncio.ensure_future(self._answer(behind, fault, writer, gone))
