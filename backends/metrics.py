@@ -70,26 +70,28 @@ def counters(text: str, model: str) -> Counters | None:
         by_model[label] = by_model.get(label, 0.0) + value
 
     for names in (LLAMA_CPP, VLLM):
-        label = _label(found.get(names[0], {}), model)
-
-        def total(name: str, label: str | None = label) -> int | None:
-            value = None if label is None else found.get(name, {}).get(label)
-            return None if value is None else round(value)
-
-        prompt, cached, generated = map(total, names)
+        called = _label(found.get(names[0], {}), model)
+        if called is None:
+            continue
+        prompt, cached, generated = (_total(found, name, called) for name in names)
         if prompt is None or cached is None or generated is None:
             continue
-        running, waiting = map(total, AT_WORK[names])
+        running, waiting = (_total(found, name, called) for name in AT_WORK[names])
         return Counters(
             prompt if names is LLAMA_CPP else prompt - cached,
             cached,
             generated,
-            requests=total(FINISHED),
-            aborted=total(ENDED),
-            samples=total(ASKED),
+            requests=_total(found, FINISHED, called),
+            aborted=_total(found, ENDED, called),
+            samples=_total(found, ASKED, called),
             busy=None if running is None or waiting is None else running + waiting,
         )
     return None
+
+
+def _total(found: dict[str, dict[str, float]], name: str, label: str) -> int | None:
+    value = found.get(name, {}).get(label)
+    return None if value is None else round(value)
 
 
 def _label(by_model: dict[str, float], model: str) -> str | None:

@@ -52,8 +52,8 @@ def _proofs(database: Database, record: RunRecord, readings: Sequence[Reading]) 
     for call in database.read_calls(record.run):
         if _sent(call) and call.served not in found.proofs and call.served not in unprovable:
             unprovable[call.served] = (
-                "its server was not read around this run: it publishes no counters (`laconic doctor FLOW` tells), could "
-                "not be read, or the run is of before readings were kept"
+                "its server was not read around this run: it publishes no counters (`laconic doctor FLOW` tells), it "
+                "could not be read, or the run is of before readings were kept"
             )
     return Proofs(found.proofs, unprovable)
 

@@ -10,7 +10,17 @@ import pytest
 
 from laconic.accounting import Audit, Call, Database, Figures, Ledger, Meter, MeteredModel, Owner, Reading
 from laconic.accounting.readings import Moment
-from laconic.backends import CutStream, Delta, Message, NoopBackend, Request, ScriptedBackend, Usage, settled
+from laconic.backends import (
+    Completion,
+    CutStream,
+    Delta,
+    Message,
+    NoopBackend,
+    Request,
+    ScriptedBackend,
+    Usage,
+    settled,
+)
 from laconic.backends.backend import Counters
 from laconic.errors import BackendError, ServerFailure
 
@@ -34,6 +44,20 @@ def request(number: int = 0) -> Request:
     return Request(model="m", messages=(Message("user", f"{text}{number}"),), max_tokens=20)
 
 
+class Heard:
+    """Cancels the call at a piece of its stream."""
+
+    def __init__(self, cancel_at: int | None) -> None:
+        self.task: asyncio.Future[Completion] | None = None
+        self._left = cancel_at
+
+    def __call__(self, delta: Delta) -> None:
+        if self._left is not None and self.task is not None:
+            self._left -= 1
+            if not self._left:
+                self.task.cancel()
+
+
 async def ask(
     ledger: Ledger,
     backend: ScriptedBackend | NoopBackend,
@@ -45,16 +69,10 @@ async def ask(
     """Calls through the meter, one node each; failures are the server's business."""
     meter, model = Meter(ledger), MeteredModel("large", backend, retries=0)
     for number in range(calls):
-        pieces: list[str] = []
-
-        def hear(delta: Delta, pieces: list[str] = pieces) -> None:
-            pieces.append(delta.text)
-            if len(pieces) == cancel_at:
-                task.cancel()
-
+        heard = Heard(cancel_at)
         owner = Owner(run, f"n{number}")
-        task = asyncio.ensure_future(meter.complete(model, request(number), owner=owner, on_delta=hear))
-        await asyncio.gather(task, return_exceptions=True)
+        heard.task = asyncio.ensure_future(meter.complete(model, request(number), owner=owner, on_delta=heard))
+        await asyncio.gather(heard.task, return_exceptions=True)
 
 
 async def test_what_went_through_the_meter_is_equal_to_the_token() -> None:

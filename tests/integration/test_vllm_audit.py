@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,7 +113,6 @@ async def check(proof: Reconciliation, client: Client, backend: OpenAIBackend, r
     """Whatever the server counted beyond the ledger belongs to the calls that were cut short, and fits them."""
     cut = [call for call in client.ledger.calls if call.node in proof.cut and call.usage.source != "server"]
     left = await most_left(backend, [call for call in cut if call.status != "ok"], requests)
-    print(proof.residual, left, proof.unsettled, proof.requests, proof.finished, *proof.explain(), sep="\n")
     assert 0 <= proof.residual.prompt <= left.prompt
     assert 0 <= proof.residual.cached <= left.cached
     assert 0 <= proof.residual.completion <= left.completion
@@ -123,7 +126,6 @@ async def test_two_hundred_mixed_calls_at_once_are_equal_to_the_token(backend: O
     client = Client(backend)
     requests = [asked(backend.model, number) for number in range(200)]
     proof = await proved(client, backend, [client.ask(r, stream=r.sample % 2 == 0) for r in requests])
-    print(proof.explain(), proof.requests, proof.finished)
     assert [call.status for call in client.ledger.calls] == ["ok"] * 200
     assert {call.usage.source for call in client.ledger.calls} == {"server"}
     assert proof.closed, proof.explain()
@@ -157,11 +159,10 @@ async def test_calls_that_took_too_long_are_the_named_residual(backend: OpenAIBa
 async def test_whatever_the_network_does_every_token_has_an_owner(backend: OpenAIBackend, seed: int) -> None:
     requests = {f"n{number}": asked(backend.model, number) for number in range(100)}
     async with FaultProxy(backend.url, seed=seed, share=0.5) as proxy:
-        faulty = OpenAIBackend(backend.model, proxy.url, name="vllm", timeout=15)
+        faulty = OpenAIBackend(backend.model, proxy.url, name="vllm", timeout=10)
         client = Client(faulty, retries=1)
         proof = await proved(client, backend, [client.ask(r, stream=r.sample % 2 == 0) for r in requests.values()])
         await faulty.aclose()
-    print(proxy.met)
     assert all(proxy.met[fault] for fault in FAULTS)
     await check(proof, client, backend, requests)
 
@@ -176,3 +177,73 @@ async def test_another_client_is_seen_and_counted(backend: OpenAIBackend) -> Non
     assert proof.others == 4
     assert proof.explained
     assert any("other clients: 4 requests" in line for line in proof.explain())
+
+
+FLOW = """
+name: sea
+models: {{large: {{backend: vllm, model: {name}, url: "{url}", key_env: VLLM_KEY, stream: true}}}}
+nodes:
+  answer: {{kind: prompt, prompt: "Tell me about {{{{ item }}}}", for_each: [ships, tides, gulls], max_tokens: {most}, concurrency: 3}}
+outputs: {{answer: "{{{{ answer }}}}"}}
+"""
+
+
+@pytest.fixture
+def command(vllm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.Popen[str]]:
+    """Starts `laconic` with a ledger of its own; `flow.yaml` is a flow of so many tokens."""
+    monkeypatch.setenv("VLLM_KEY", vllm.key or "none")
+    monkeypatch.setenv("LACONIC_STORE", str(tmp_path / "ledger.db"))
+    # A shell starts what it puts in the background with Ctrl-C ignored; here it must count wherever the tests run.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from laconic.cli import main; sys.argv[0] = 'laconic'; main()"
+    )
+
+    def start(*args: str, most: int = 8) -> subprocess.Popen[str]:
+        (tmp_path / "flow.yaml").write_text(FLOW.format(name=vllm.name, url=vllm.url, most=most))
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *args],
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    return start
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    with process:
+        out, _ = process.communicate(timeout=120)
+    return process.returncode, out
+
+
+def test_a_run_of_the_command_is_audited(command: Callable[..., subprocess.Popen[str]]) -> None:
+    status, out = ended(command("run", "flow.yaml"))
+    assert status == 0, out
+    status, out = ended(command("audit"))
+    assert status == 0, out
+    assert "3 calls, 3 requests finished by the server, tokens:" in out
+    assert "they are equal, to the token" in out
+
+
+async def test_a_run_stopped_with_ctrl_c_is_audited(
+    backend: OpenAIBackend, command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = command("run", "flow.yaml", most=1500)
+    async with asyncio.timeout(120):
+        before = generated = await count_generated(backend)
+        while generated < before + 3:
+            generated = await count_generated(backend)
+    process.send_signal(signal.SIGINT)
+    status, out = await asyncio.to_thread(ended, process)
+    assert status == 130, out
+    status, out = await asyncio.to_thread(ended, command("audit"))
+    assert status == 0, out
+    assert "to the token" in out or ("cut short: 3 aborted" in out and "the residual is explained" in out), out
+
+
+async def count_generated(backend: OpenAIBackend) -> int:
+    counters = await backend.counters()
+    assert counters is not None
+    return counters.generated
