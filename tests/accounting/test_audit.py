@@ -113,16 +113,16 @@ async def test_what_somebody_else_asks_is_not_explained_where_requests_are_not_c
 
 async def test_work_that_fails_or_is_cancelled_is_read_all_the_same() -> None:
     ledger, backend = Ledger(), ScriptedBackend(ANSWER, model="m")
-    audit = Audit(ledger, [backend])
+    audit, asked = Audit(ledger, [backend]), asyncio.Event()
 
     async def work() -> None:
         async with audit:
             await ask(ledger, backend)
+            asked.set()
             await asyncio.Event().wait()
 
     task = asyncio.ensure_future(work())
-    while not ledger.calls:
-        await asyncio.sleep(0)
+    await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -183,7 +183,12 @@ FLOW = """
 name: sea
 models: {{large: {{backend: vllm, model: {name}, url: "{url}", key_env: VLLM_KEY, stream: true}}}}
 nodes:
-  answer: {{kind: prompt, prompt: "Tell me about {{{{ item }}}}", for_each: [ships, tides, gulls], max_tokens: {most}, concurrency: 3}}
+  answer:
+    kind: prompt
+    prompt: "Tell me about {{{{ item }}}}"
+    for_each: [ships, tides, gulls]
+    concurrency: 3
+    max_tokens: {most}
 outputs: {{answer: "{{{{ answer }}}}"}}
 """
 
