@@ -28,7 +28,7 @@ class Audit:
     audit.proofs["qwen"].explained
 
     A server that cannot be read stops nothing: it is listed in `unprovable`, with the reason. A server that several
-    backends speak to for the same model is read once.
+    backends speak to for the same model counts once.
     """
 
     def __init__(self, ledger: Ledger, backends: Iterable[Backend] = (), *, patience: float = PATIENCE) -> None:
