@@ -1,8 +1,8 @@
 """Accounting: every token has an owner, every budget is a wall.
 
 `Meter` is the one door to the models; it books each attempt as a `Call` in the `Ledger`, keeps answers in the `Store`
-and reserves room in every `BudgetScope` first. `Database` keeps all of it in one SQLite file; `Total`, `View` and
-`reconcile` add it up, hold it against published figures and against the server's own counters.
+and reserves room in every `BudgetScope` first. `Database` keeps all of it in one SQLite file; `Total` and `View`
+add it up and hold it against published figures, `Audit` and `reconcile` against the server's own counters.
 Every name is imported when it is first used.
 """
 
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .audit import Figures, Reconciliation, reconcile
+    from .audit import Audit
     from .budget import Amount, Budget, BudgetScope, Left
     from .call import Call, Owner, Status
     from .database import Database
     from .ledger import Ledger
     from .meter import Meter, MeteredModel
     from .prices import Price, activated
+    from .proofs import Proofs, prove
+    from .readings import Reading
+    from .reconciliation import Figures, Reconciliation, reconcile
     from .reservation import Reservation
     from .runs import RunRecord
     from .store import Store, request_key
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Amount",
+    "Audit",
     "Budget",
     "BudgetScope",
     "Call",
@@ -39,6 +43,8 @@ __all__ = [
     "MeteredModel",
     "Owner",
     "Price",
+    "Proofs",
+    "Reading",
     "Reconciliation",
     "Reservation",
     "RunRecord",
@@ -47,6 +53,7 @@ __all__ = [
     "Total",
     "View",
     "activated",
+    "prove",
     "reconcile",
     "register_view",
     "request_key",
@@ -55,13 +62,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "audit": ("Figures", "Reconciliation", "reconcile"),
+    "audit": ("Audit",),
     "budget": ("Amount", "Budget", "BudgetScope", "Left"),
     "call": ("Call", "Owner", "Status"),
     "database": ("Database",),
     "ledger": ("Ledger",),
     "meter": ("Meter", "MeteredModel"),
     "prices": ("Price", "activated"),
+    "proofs": ("Proofs", "prove"),
+    "readings": ("Reading",),
+    "reconciliation": ("Figures", "Reconciliation", "reconcile"),
     "reservation": ("Reservation",),
     "runs": ("RunRecord",),
     "store": ("Store", "request_key"),

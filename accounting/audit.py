@@ -1,116 +1,95 @@
-"""Closing the ledger against the model server's own counters.
-
-If every call went through the meter, and the server reported or we counted every token, the difference between two
-readings of the server's counters equals the sum of the calls in between, to the token. Whatever remains is shown, with
-the calls that can explain it, never hidden.
-"""
+"""Audit: reads what the servers have counted before and after some work, and holds the ledger against it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable
+from typing import Self
 
 import msgspec
 
-from ..backends.backend import Counters
-from .call import Call
-from .totals import Total
+from ..backends.backend import Backend
+from ..backends.settled import PATIENCE
+from ..errors import LaconicError
+from .ledger import Ledger
+from .proofs import Proofs, calls_around, prove
+from .readings import Moment, Reading, address, read
+from .reconciliation import Reconciliation
 
-UNSETTLED = ("aborted", "timeout", "failed")
-"""Statuses of calls whose server may have computed tokens that it never reported."""
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """Tokens as both sides know them."""
-
-    prompt: int
-    """All prompt tokens, cached ones included."""
-    cached: int
-    """Those of them taken from the server's cache."""
-    completion: int
+FIRST = 1.0
+"""Seconds that a first reading may wait at most: nothing of ours is at work yet, and others may go on for ever."""
 
 
-class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server counted, what the ledger holds, and what remains (server minus ledger)."""
+class Audit:
+    """The readings of some models around the calls they answer, and what the ledger says to them.
 
-    server: Figures
-    ledger: Figures
-    residual: Figures
-    total: Total
-    """The ledger's side in full, with its unknowns and estimates."""
-    unsettled: dict[str, int]
-    """Status -> how many aborted, timed out or failed calls have a usage that the server did not report."""
-    nodes: tuple[str, ...] = ()
-    """The nodes these calls belong to."""
+    async with Audit(ledger, backends) as audit:
+        ...
+    audit.proofs["qwen"].explained
+
+    A server that cannot be read stops nothing: it is listed in `unprovable`, with the reason. A server that several
+    backends speak to for the same model counts once.
+    """
+
+    def __init__(self, ledger: Ledger, backends: Iterable[Backend] = (), *, patience: float = PATIENCE) -> None:
+        """`patience`: seconds that a server may take to become idle after the work."""
+        self._ledger = ledger
+        self._given = tuple(backends)
+        self._patience = patience
+        self._backends: dict[tuple[str, str, str], Backend] = {}
+        self._readings: list[Reading] = []
+        self._runs: list[str] = []
+        self._unread: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        await asyncio.gather(*map(self.include, self._given))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Take the second readings, also of work that failed or was cancelled."""
+        await asyncio.gather(*(self._read(backend, "after") for backend in self._backends.values()))
+
+    async def include(self, backend: Backend) -> None:
+        """Take the first reading of one more backend; to be awaited before its first call."""
+        key = (address(backend) or f"at {id(backend):x}", backend.model, backend.name)
+        if key not in self._backends:
+            self._backends[key] = backend
+            await self._read(backend, "before")
+
+    def keep(self, run: str) -> None:
+        """Keep the readings, those to come as well, beside this run in the ledger's file, if it has one."""
+        if run not in self._runs:
+            self._runs.append(run)
+            for reading in self._readings:
+                self._write(run, reading)
 
     @property
-    def closed(self) -> bool:
-        """Whether server and ledger agree to the token: in prompt, cached and completion."""
-        return self.residual == Figures(0, 0, 0)
+    def proofs(self) -> dict[str, Reconciliation]:
+        """By the name of the model served: its calls against its server, once the second readings are taken."""
+        return {model: proof for model, proof in self._proofs().proofs.items() if model not in self._unread}
 
-    def explain(self) -> list[str]:
-        """Lines for people: one a figure, each residual followed by where it can come from."""
-        lines = []
-        for name in ("prompt", "cached", "completion"):
-            server, ledger, rest = (getattr(side, name) for side in (self.server, self.ledger, self.residual))
-            if rest:
-                lines.append(f"{name}: server {server:,}, ledger {ledger:,}, residual {rest:+,}")
-                lines.extend(f"  {cause}" for cause in self._causes(name, rest))
-            else:
-                lines.append(f"{name}: {server:,} in the server's counters and in the ledger")
-        if self.closed:
-            lines.append("closed: the ledger equals the server's counters to the token")
-        return lines
+    @property
+    def unprovable(self) -> dict[str, str]:
+        """The models of which nothing is proved, and why."""
+        return {**self._proofs().unprovable, **self._unread}
 
-    def _causes(self, name: str, rest: int) -> list[str]:
-        if getattr(self.server, name) < 0:
-            return ["the server's counter went back: the server was restarted in between, so this proves nothing"]
-        causes = []
-        unknown = self.total.unknown.get("cache_read" if name == "cached" else name, 0)
-        if self.unsettled:
-            calls = ", ".join(f"{number:,} {status}" for status, number in sorted(self.unsettled.items()))
-            causes.append(
-                f"cut short: {calls} (in {', '.join(self.nodes)}); the server did not report what they used, and the "
-                "ledger holds of it only what could be counted here"
-            )
-        if rest > 0 and unknown:
-            causes.append(
-                f"unknown: of {unknown:,} calls the ledger does not know the {name} tokens, as no one reported them"
-            )
-        if self.total.counted or self.total.estimated:
-            causes.append(
-                f"not reported: the tokens of {self.total.counted:,} calls were counted here and of "
-                f"{self.total.estimated:,} estimated, which may differ from what the server counted"
-            )
-        if rest > 0:
-            causes.append("others: calls that did not go through this ledger (other clients, runs or warm-up requests)")
-        else:
-            causes.append("the ledger holds calls that this server did not answer, or its counters were read too early")
-        return causes
+    def _proofs(self) -> Proofs:
+        return prove(calls_around(self._ledger, self._readings), self._readings)
 
+    async def _read(self, backend: Backend, moment: Moment) -> None:
+        try:
+            patience = min(self._patience, FIRST) if moment == "before" else self._patience
+            reading = await read(backend, moment, patience)
+        except LaconicError as error:
+            self._unread[backend.model] = f"its server could not be read: {error}"
+            return
+        if reading is None:
+            self._unread[backend.model] = "its server publishes no counters"
+            return
+        self._readings.append(reading)
+        for run in self._runs:
+            self._write(run, reading)
 
-def reconcile(calls: Sequence[Call], before: Counters, after: Counters) -> Reconciliation:
-    """Hold `calls`, all those sent to one server between two readings of its counters, against the difference."""
-    moved = after.since(before)
-    total = Total.of(calls)
-    server = Figures(moved.prompt, moved.cached, moved.generated)
-    ledger = Figures(total.prompt, total.cache_read, total.completion)
-    unsettled = [call for call in calls if _unsettled(call)]
-    return Reconciliation(
-        server=server,
-        ledger=ledger,
-        residual=Figures(
-            server.prompt - ledger.prompt, server.cached - ledger.cached, server.completion - ledger.completion
-        ),
-        total=total,
-        unsettled=dict(Counter(call.status for call in unsettled)),
-        nodes=tuple(dict.fromkeys(call.node or "(no node)" for call in unsettled)),
-    )
-
-
-def _unsettled(call: Call) -> bool:
-    """Whether the call was cut short and not known to have used nothing."""
-    usage = call.usage
-    cut = call.status in UNSETTLED or call.finish_reason == "cut"
-    reported = usage.source == "server" and usage.prompt is not None and usage.completion is not None
-    return cut and not reported and (usage.prompt, usage.completion) != (0, 0)
+    def _write(self, run: str, reading: Reading) -> None:
+        if self._ledger.database is not None:
+            self._ledger.database.save_reading(msgspec.structs.replace(reading, run=run))

@@ -23,9 +23,10 @@ from ..errors import LedgerError
 from ..version import __version__
 from .call import Call
 from .opening import check_version, look_at, open_to_read, open_to_write, plainly
+from .readings import Reading
 from .runs import RunRecord
-from .schema import CALL_COLUMNS, RUN_COLUMNS, TABLES, VERSION, calls_of
-from .writer import Entry, Response, RunRow, Writer
+from .schema import CALL_COLUMNS, READING_COLUMNS, RUN_COLUMNS, TABLES, VERSION, calls_of
+from .writer import Entry, Response, Row, Writer
 
 _completion = msgspec.json.Decoder(Completion)
 
@@ -75,7 +76,11 @@ class Database:
 
     def save_run(self, record: RunRecord) -> None:
         """Queue what is to be remembered of a run; replaces what was remembered under the same id."""
-        self._put(RunRow(record.row()))
+        self._put(Row("runs", record.row()))
+
+    def save_reading(self, reading: Reading) -> None:
+        """Queue a reading of a server's counters, under the run that it names."""
+        self._put(Row("readings", reading.row()))
 
     def _put(self, entry: Entry) -> None:
         if self._closed:
@@ -129,6 +134,16 @@ class Database:
     def read_calls(self, run: str | None = None) -> list[Call]:
         """The calls of all runs or of one, in the order they ended."""
         return calls_of(self._read(*_select_calls(run)))
+
+    def calls_within(self, begin: float, end: float) -> list[Call]:
+        """The calls of all runs that began between two moments (Unix time, seconds), in the order they ended."""
+        query = f"SELECT {', '.join(CALL_COLUMNS)} FROM calls WHERE started BETWEEN ? AND ? ORDER BY id"
+        return calls_of(self._read(query, (begin, end)))
+
+    def readings(self, run: str) -> list[Reading]:
+        """What the servers of a run had counted before and after it; none for a run of before there were readings."""
+        query = f"SELECT {', '.join(READING_COLUMNS)} FROM readings WHERE run = ? ORDER BY id"
+        return [Reading.of_row(row) for row in self._read(query, (run,))]
 
     def response(self, key: str) -> Completion | None:
         """The answer kept under `key`, if any; one that was queued a moment ago may not be there yet."""

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import pandas
 
     from ..backends.backend import Counters
-    from .audit import Reconciliation
     from .database import Database
     from .prices import Price
+    from .readings import Reading
+    from .reconciliation import Reconciliation
     from .views import View
 
 Key = Literal[
@@ -120,10 +121,28 @@ class Ledger:
 
         return view(name, self._matching(filters), self.prices)
 
-    def reconcile(self, before: Counters, after: Counters, **filters: str | Collection[str]) -> Reconciliation:
-        """Close the calls (filter to those of that server) against its own counters, read before and after them."""
-        from .audit import reconcile
+    def began_within(self, begin: float, end: float) -> Sequence[Call]:
+        """The calls that began between two moments (Unix time), those that other processes wrote to its file too."""
+        if self.database is not None:
+            return self.database.calls_within(begin, end)
+        return [call for call in self._calls if begin <= call.started <= end]
 
+    @overload
+    def reconcile(self, before: Counters, after: Counters, **filters: str | Collection[str]) -> Reconciliation: ...
+    @overload
+    def reconcile(self, before: Reading, after: Reading) -> Reconciliation: ...
+    def reconcile(self, before: Any, after: Any, **filters: str | Collection[str]) -> Reconciliation:
+        """Close the calls against a server's own counters, before and after them.
+
+        Given counters, all the calls; filter to those of that server. Given readings, those that began between them and
+        are of their model and kind of backend, whatever run they belong to.
+        """
+        from .proofs import calls_around, reconcile_readings
+        from .readings import Reading
+        from .reconciliation import reconcile
+
+        if isinstance(before, Reading):
+            return reconcile_readings(calls_around(self, (before, after)), [before], [after])
         return reconcile(self._matching(filters), before, after)
 
     def flush(self) -> None:

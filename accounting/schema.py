@@ -24,6 +24,16 @@ A ledger file is a SQLite database in WAL mode; any SQLite client may read it wh
 `runs`      run, flow, text (the flow as YAML), folder (what its relative paths start from), inputs, models, outputs and
             budget (JSON), status, error, started and finished (Unix time); see `laconic.accounting.RunRecord`.
 
+`readings`  what model servers had counted around a run, in tokens; see `laconic.accounting.Reading`.
+            run                             whose first call came after the reading, or last call before it
+            server, served, backend         address, name of the model, kind of backend
+            moment, taken                   before or after; Unix time
+            computed, cached, generated     totals of that server for that model since it was started
+            requests, aborted, samples      requests it finished, of them broken off by itself, answers they asked for;
+                                            NULL where it does not tell
+            busy                            1 if it was still at work
+            Files of before there were readings have no such table until they are written again.
+
     SELECT node, purpose, SUM(prompt), SUM(completion) FROM calls WHERE run = 'r1' GROUP BY node, purpose;
 """
 
@@ -85,6 +95,22 @@ RUN_COLUMNS = (
     "error",
 )
 
+READING_COLUMNS = (
+    "run",
+    "server",
+    "served",
+    "backend",
+    "moment",
+    "taken",
+    "computed",
+    "cached",
+    "generated",
+    "requests",
+    "aborted",
+    "samples",
+    "busy",
+)
+
 RESPONSE_COLUMNS = ("key", "request", "completion", "created")
 
 TABLES = (
@@ -108,6 +134,13 @@ TABLES = (
         run TEXT PRIMARY KEY, flow TEXT NOT NULL, text TEXT NOT NULL, folder TEXT NOT NULL, inputs TEXT NOT NULL,
         models TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, finished REAL, outputs TEXT, budget TEXT,
         error TEXT NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS readings (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL, server TEXT NOT NULL, served TEXT NOT NULL, backend TEXT NOT NULL,
+        moment TEXT NOT NULL, taken REAL NOT NULL,
+        computed INTEGER NOT NULL, cached INTEGER NOT NULL, generated INTEGER NOT NULL,
+        requests INTEGER, aborted INTEGER, samples INTEGER, busy INTEGER NOT NULL
     )""",
 )
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from .call import Call
-from .schema import CALL_COLUMNS, RESPONSE_COLUMNS, RUN_COLUMNS, row_of
+from .schema import CALL_COLUMNS, READING_COLUMNS, RESPONSE_COLUMNS, RUN_COLUMNS, row_of
 
 BATCH = 16_384
 """Most entries of one transaction."""
@@ -43,13 +43,16 @@ class Response(msgspec.Struct, frozen=True):
     created: float
 
 
-class RunRow(msgspec.Struct, frozen=True):
-    """A row of `runs`, in the order of `RUN_COLUMNS`."""
+class Row(msgspec.Struct, frozen=True):
+    """A row of a table of `COLUMNS`, its values in that order."""
 
+    table: Literal["runs", "readings"]
     values: tuple[Any, ...]
 
 
-Entry = Call | Response | RunRow
+COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS}
+
+Entry = Call | Response | Row
 
 
 class Writer:
@@ -138,9 +141,11 @@ class Writer:
         try:
             calls = [row_of(entry) for entry in entries if type(entry) is Call]
             if len(calls) < len(entries):
-                runs = [entry.values for entry in entries if type(entry) is RunRow]
+                rows = [entry for entry in entries if type(entry) is Row]
+                for table, columns in COLUMNS.items():
+                    values = [row.values for row in rows if row.table == table]
+                    self._insert(f"INSERT OR REPLACE INTO {table}", columns, values, clean)
                 responses = [_response(entry, clean) for entry in entries if type(entry) is Response]
-                self._insert("INSERT OR REPLACE INTO runs", RUN_COLUMNS, runs, clean)
                 self._insert("INSERT OR REPLACE INTO responses", RESPONSE_COLUMNS, responses, clean)
             self._insert("INSERT INTO calls", CALL_COLUMNS, calls, clean)
             connection.execute("COMMIT")

@@ -20,20 +20,58 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True):
-    """A server's own running totals, in tokens: what it computed, what it took from its cache, what it generated."""
+    """A server's own running totals of one model, and how busy it is. What it does not publish is None."""
 
     computed: int
+    """Prompt tokens that it computed."""
     cached: int
+    """Prompt tokens that it took from its cache."""
     generated: int
+    requests: int | None = None
+    """Requests that it finished; one that its client broke off is none of them."""
+    aborted: int | None = None
+    """Those of them that the server itself broke off."""
+    samples: int | None = None
+    """Answers that these requests asked for: more than there are requests, if some asked for several (`n`)."""
+    busy: int | None = None
+    """Requests running or waiting at that moment."""
 
     @property
     def prompt(self) -> int:
         """All prompt tokens, cached ones included, as `usage.prompt_tokens` counts them."""
         return self.computed + self.cached
 
+    def __add__(self, other: Counters) -> Counters:
+        """Those of two servers together."""
+        return Counters(
+            self.computed + other.computed,
+            self.cached + other.cached,
+            self.generated + other.generated,
+            _sum(self.requests, other.requests),
+            _sum(self.aborted, other.aborted),
+            _sum(self.samples, other.samples),
+            _sum(self.busy, other.busy),
+        )
+
     def since(self, before: Counters) -> Counters:
-        """The difference to an earlier snapshot."""
-        return Counters(self.computed - before.computed, self.cached - before.cached, self.generated - before.generated)
+        """The difference to an earlier snapshot; `busy`, which is no total, stays what it is."""
+        return Counters(
+            self.computed - before.computed,
+            self.cached - before.cached,
+            self.generated - before.generated,
+            _difference(self.requests, before.requests),
+            _difference(self.aborted, before.aborted),
+            _difference(self.samples, before.samples),
+            self.busy,
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _difference(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
 
 
 class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -247,8 +247,10 @@ class OpenAIBackend:
     async def _partial(self, request: Request, arrived: Arrived) -> Completion:
         """What had arrived when a stream broke off. At once with running totals, else within `AFTERMATH`."""
         if arrived.usage is not None and self._facts is not None:
-            usage = self._said(arrived.usage, self._facts)
-            return arrived.completion(msgspec.structs.replace(usage, source="counted"), finish="cut")
+            # The running totals of vLLM leave the cached tokens out: here silence is not zero.
+            read = arrived.usage.cache_read
+            usage = msgspec.structs.replace(self._said(arrived.usage, self._facts), cache_read=read, source="counted")
+            return arrived.completion(usage, finish="cut")
         completion = arrived.completion(UNKNOWN, finish="cut")
         try:
             async with asyncio.timeout(AFTERMATH):

@@ -49,6 +49,11 @@ class OwnServerBackend(ABC, Generic[Settings, Server]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
 
+    @property
+    def url(self) -> str:
+        """The loopback address of the server; empty while it is not running."""
+        return "" if self._running is None else self._running[0].url
+
     async def start(self) -> None:
         """Start the server, unless it runs; other tasks go on meanwhile. Raises what stands in its way."""
         await self._ready()

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import MalformedAnswer
+from ..errors import BadRequest, MalformedAnswer
 from .request import FinishReason, Request, TokenLogprob
 from .usage import Usage
 
@@ -132,8 +132,16 @@ _FINISH: dict[str | None, FinishReason] = {
 }
 
 
+_SEVERAL = {"n": 1, "best_of": 1, "use_beam_search": False}
+"""Fields that ask for several answers, and the value with which they do not."""
+
+
 def fields(request: Request, *, server: str = "other", stream: bool = False) -> dict[str, Any]:
-    """The body for `request` as a dictionary. `server` is a `ServerFacts.server`; `extra` is merged in as it is."""
+    """The body for `request` as a dictionary. `server` is a `ServerFacts.server`; `extra` is merged in as it is.
+
+    Raises `BadRequest` if `extra` asks for several answers: only one is read, and the tokens of the others would have
+    no owner.
+    """
     body: dict[str, Any] = {"model": request.model}
     chat = request.messages is not None
     if chat:
@@ -174,6 +182,12 @@ def fields(request: Request, *, server: str = "other", stream: bool = False) -> 
 
 
 def _merge_extra(body: dict[str, Any], request: Request) -> None:
+    for field, single in _SEVERAL.items():
+        if request.extra.get(field) not in (None, single):
+            raise BadRequest(
+                f"`extra` asks {request.model!r} for several answers with `{field}`, and a call has one. "
+                "Make a call for each, told apart by `sample`."
+            )
     body.update(request.extra)
     body.pop("stream", None)  # whether to stream is said by passing `on_delta`
     ceiling = request.extra.get("max_completion_tokens")

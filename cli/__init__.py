@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .audit import audit
 from .compare import compare
 from .demo import demo
 from .doctor import doctor
@@ -34,7 +35,7 @@ def _laconic() -> None:
     """Without a callback a lone command would swallow its own name."""
 
 
-for command in (run, runs, ledger, compare, demo, graph, schema, doctor, serve_models):
+for command in (run, runs, ledger, audit, compare, demo, graph, schema, doctor, serve_models):
     app.command()(guarded(command))
 app.add_typer(models, name="models")
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ..accounting.audit import Audit
 from ..errors import BackendUnreachable, InputError
 from ..evals.comparison import Comparison, leave_out_unfit
 from ..evals.comparison import compare as run_comparison
@@ -90,7 +91,12 @@ def _run(
     wants_provenance: bool,
 ) -> tuple[Comparison, Provenance | None]:
     async def everything() -> tuple[Comparison, Provenance | None]:
-        async with Runtime(ledger=ledger, store=answers, reuse=store is not None, order=order) as runtime:
+        async with (
+            Runtime(
+                ledger=ledger, store=answers, reuse=store is not None, order=order, on_open=audit.include
+            ) as runtime,
+            audit,
+        ):
             await preflight([entrant.flow for entrant in entrants], runtime)
             comparison = await run_comparison(
                 entrants, items, runtime, results=results, at_once=at_once, on_start=records.start, on_row=progress.row
@@ -101,7 +107,8 @@ def _run(
 
     with ExitStack() as stack:
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
-        records = stack.enter_context(Records(database, items.path))
+        audit = Audit(ledger)
+        records = stack.enter_context(Records(database, items.path, audit))
         progress = _Progress(len(entrants) * len(items.items))
         try:
             outcome = run_to_the_end(everything())

@@ -10,10 +10,9 @@ from typing import Annotated
 
 import typer
 
+from ..accounting.audit import Audit
 from ..accounting.ledger import Ledger
 from ..backends import catalogue
-from ..backends.backend import Backend, Counters
-from ..errors import LaconicError
 from ..evals.comparison import Comparison, compare
 from ..evals.contestant import Contestant, contestants
 from ..evals.data import Data, Item, gold_answers, read_items
@@ -55,19 +54,27 @@ def demo(
     _fetch(flows[0].models[ROLE])
     with ExitStack() as stack:
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
-        records = stack.enter_context(Records(database, data.path))
+        audit = Audit(ledger)
+        records = stack.enter_context(Records(database, data.path, audit))
         session = _Demo(entrants, data, ledger)
 
         async def everything() -> Comparison:
             waiting = _Waiting()
-            async with Runtime(
-                ledger=ledger, store=answers, reuse=store is not None, on_event=waiting.event
-            ) as runtime:
+            async with (
+                Runtime(
+                    ledger=ledger,
+                    store=answers,
+                    reuse=store is not None,
+                    on_event=waiting.event,
+                    on_open=audit.include,
+                ) as runtime,
+                audit,
+            ):
                 return await session.run(runtime, records)
 
         comparison = run_to_the_end(everything())
         records.status = "ok" if comparison.error is None else "failed"
-        raise typer.Exit(session.show(comparison))
+        raise typer.Exit(session.show(comparison, audit))
 
 
 def _fetch(spec: ModelSpec) -> None:
@@ -83,8 +90,6 @@ class _Demo:
         self.entrants, self.data, self.ledger = entrants, data, ledger
         self._answered = 0
         self._began = time.monotonic()
-        self._counted: tuple[Counters, Counters] | None = None
-        """What the server had counted before the first call and after the last."""
 
     async def run(self, runtime: Runtime, records: Records) -> Comparison:
         """Ask until all is asked or the time is up."""
@@ -93,8 +98,6 @@ class _Demo:
         facts = await preflight([contestant.flow for contestant in self.entrants], runtime)
         server = facts[self.entrants[0].flow.name, ROLE]
         _tell(f"served by {server.server} {server.version or ''}".rstrip())
-        backend = (await runtime.model(ROLE, spec)).backend
-        before = await backend.counters()
         asked = Comparison([c.name for c in self.entrants], len(self.data.items), [])
         try:
             async with asyncio.timeout(LAST - (time.monotonic() - self._began)):
@@ -103,7 +106,6 @@ class _Demo:
             _tell(f"\nstopped: {LAST:.0f} s have passed")
         order = {name: place for place, name in enumerate(asked.names)}
         asked.rows.sort(key=lambda row: order[row.flow])  # stable: the questions keep their order
-        await self._count(backend, before)
         return asked
 
     async def _ask_all(self, asked: Comparison, runtime: Runtime, records: Records) -> None:
@@ -131,15 +133,7 @@ class _Demo:
         gold = gold_answers(item)[0]
         _tell(f"\n{self._answered + 1}. {item.fields['question']}\n   right answer: {gold}")
 
-    async def _count(self, backend: Backend, before: Counters | None) -> None:
-        try:
-            after = await backend.counters()
-        except LaconicError:
-            return
-        if before is not None and after is not None:
-            self._counted = before, after
-
-    def show(self, comparison: Comparison) -> int:
+    def show(self, comparison: Comparison, audit: Audit) -> int:
         """The table, the bill of one ReWOO run, the proof; returns the exit status."""
         _tell("")
         show_comparison(comparison.figures)
@@ -151,7 +145,13 @@ class _Demo:
         if comparison.error is not None:
             say(f"error: {comparison.error}")
             return exit_status(comparison.error) or FAILED
-        return OK if show_proof(self.ledger, self._counted) else FAILED
+        for why in audit.unprovable.values():
+            _tell(f"\nthe ledger cannot be held against the server: {why}")
+        proved = True
+        for proof in audit.proofs.values():
+            _tell("\nthe ledger of this whole demo, held against the server's own counters (tokens):")
+            proved = show_proof(proof) and proved
+        return OK if proved else FAILED
 
 
 class _Waiting:

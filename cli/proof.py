@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import sys
 
-from ..accounting.audit import Figures
-from ..accounting.ledger import Ledger
-from ..backends.backend import Counters
+from ..accounting.reconciliation import Reconciliation
 
-FIGURES = ("prompt, computed", "prompt, cached", "completion")
+Row = tuple[str, int, int, str]
+"""A figure's name, its residual, the server's tokens, and the ledger's as they are shown."""
 
 
-def show_proof(ledger: Ledger, counted: tuple[Counters, Counters] | None) -> bool:
-    """Hold the whole ledger against what the server counted before and after, aloud; whether nothing is unexplained.
-
-    A call that we cut off ourselves is one whose tokens the server may or may not count: then its figures must lie
-    between the ledger's without and with those calls.
-    """
-    if counted is None:
-        _tell("\nthe server publishes no counters, so the ledger cannot be held against them")
-        return True
-    proof = ledger.reconcile(*counted)
-    _tell("\nthe ledger of this whole demo, held against the server's own counters (tokens):")
-    for what, theirs, ours in zip(FIGURES, _figures(proof.server), _figures(proof.ledger), strict=True):
-        _tell(f"  {what:<17} server {theirs:>9,}   ledger {ours:>9,}   {'equal' if theirs == ours else 'DIFFERENT'}")
+def show_proof(proof: Reconciliation) -> bool:
+    """The figures of both sides aloud, and where every residual comes from; whether nothing is unexplained."""
+    for what, rest, theirs, ours in _rows(proof):
+        verdict = f"residual {rest:+,}" if rest else "equal"
+        _tell(f"  {what:<17} server {theirs:>9,}   ledger {ours:>9}   {verdict}")
     if proof.closed:
         _tell("they are equal, to the token")
         return True
-    for line in proof.explain():
+    for line in dict.fromkeys(
+        cause.text for name in ("prompt", "cached", "completion") for cause in proof.causes(name)
+    ):
         _tell(f"  {line}")
-    if not ledger.total(status="aborted").calls:
-        return False
-    without = ledger.select(status=("ok", "failed", "timeout", "discarded", "replayed")).reconcile(*counted)
-    sides = zip(_figures(without.ledger), _figures(proof.server), _figures(proof.ledger), strict=True)
-    explained = all(least <= server <= most for least, server, most in sides)
-    if explained:
-        _tell("the difference lies within what was cut off when the time was up")
-    return explained
+    unexplained = proof.unexplained
+    _tell(f"NOT explained: {', '.join(unexplained)}" if unexplained else "the residual is explained")
+    return not unexplained
 
 
-def _figures(side: Figures) -> tuple[int, int, int]:
-    return side.prompt - side.cached, side.cached, side.completion
+def _rows(proof: Reconciliation) -> list[Row]:
+    server, ledger, rest, total = proof.server, proof.ledger, proof.residual, proof.total
+    completion = ("completion", rest.completion, server.completion, total.show("completion"))
+    if total.at_least("cache_read") or total.at_least("prompt"):
+        # What was computed is the prompt without what was cached, and that is not known of every call.
+        return [
+            ("prompt", rest.prompt, server.prompt, total.show("prompt")),
+            ("of it cached", rest.cached, server.cached, total.show("cache_read")),
+            completion,
+        ]
+    computed = ledger.prompt - ledger.cached
+    return [
+        ("prompt, computed", rest.prompt - rest.cached, server.prompt - server.cached, f"{computed:,}"),
+        ("prompt, cached", rest.cached, server.cached, f"{ledger.cached:,}"),
+        completion,
+    ]
 
 
 def _tell(line: str) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 
 import msgspec
 
+from ..accounting.audit import Audit
 from ..accounting.database import Database
 from ..accounting.runs import RunRecord
 from ..errors import LaconicError
@@ -18,8 +19,9 @@ from .job import COMPARE, DATA, PROCESS, this_process
 class Records:
     """The runs of a comparison, one a flow, as `laconic runs` shows them."""
 
-    def __init__(self, database: Database, data: Path) -> None:
-        self._database, self._data = database, data
+    def __init__(self, database: Database, data: Path, audit: Audit) -> None:
+        """`audit`: its readings are kept beside every run."""
+        self._database, self._data, self._audit = database, data, audit
         self._begun: list[RunRecord] = []
         self.status = "cancelled"
 
@@ -40,6 +42,7 @@ class Records:
         )
         self._begun.append(record)
         self._database.save_run(record)
+        self._audit.keep(record.run)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, LaconicError):

@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 import typer
 
+from ..accounting.audit import Audit
 from ..accounting.budget import BudgetScope
 from ..accounting.database import Database
 from ..accounting.ledger import Ledger
@@ -60,6 +61,7 @@ class Session:
         self.order: Order = order
         self.scope = None if job.budget is None else BudgetScope(job.budget, "the whole run")
         self.record = job.record()
+        self.audit = Audit(ledger)
         self._begun = False
 
     def once(self, as_json: bool) -> int:
@@ -129,13 +131,13 @@ class Session:
             display.answer(line)
 
     async def _one(self, display: Progress) -> Result:
-        async with self._runtime(display) as runtime:
+        async with self._runtime(display) as runtime, self.audit:
             await preflight([self.flow], runtime, self.job.budget)
             self._begin()
             return await self.flow.run(self.job.inputs, runtime=runtime, run_id=self.job.run, scope=self.scope)
 
     async def _many(self, batch: Batch, display: Progress) -> None:
-        async with self._runtime(display) as runtime:
+        async with self._runtime(display) as runtime, self.audit:
             await preflight([self.flow], runtime, self.job.budget)
             self._begin()
             await batch.run(runtime)
@@ -144,6 +146,7 @@ class Session:
         """Nothing stands in the way: from here on the run is remembered, and the `--out` file is this run's."""
         self._begun = True
         self.database.save_run(self.record)
+        self.audit.keep(self.job.run)
         self.database.flush()
         if self.sink is not None and self.sink.seekable():
             self.sink.truncate(0)
@@ -155,6 +158,7 @@ class Session:
             reuse=self.store is not None or bool(self.job.resumes),
             on_event=display.event,
             order=self.order,
+            on_open=self.audit.include,
         )
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:

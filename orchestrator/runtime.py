@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
@@ -24,6 +24,9 @@ from .queueing import Order, queue
 if TYPE_CHECKING:
     from .flow import Flow
 
+OnOpen = Callable[[Backend], Awaitable[None]]
+"""Told of every backend that a runtime opens."""
+
 
 class Runtime:
     """Opens each model once, however many runs use it, and closes what it opened.
@@ -41,14 +44,17 @@ class Runtime:
         backends: Mapping[str, Backend] | None = None,
         on_event: OnEvent | None = None,
         order: Order = "prefix",
+        on_open: OnOpen | None = None,
     ) -> None:
         """`reuse`: answers in `store` may be used again. `backends`: these play their roles, whatever a flow says.
 
-        `order`: in which order calls that wait go to a server that caches prefixes, see `queueing`.
+        `order`: in which order calls that wait go to a server that caches prefixes, see `queueing`. `on_open` is
+        awaited for every backend that is opened, before its first call.
         """
         self.ledger = ledger if ledger is not None else Ledger()
         self.store = store
         self.on_event = on_event
+        self._on_open = on_open
         self.meter = Meter(self.ledger, store=store, reuse=reuse, on_call=self._charged if on_event else None)
         self._given = dict(backends or {})
         self._opened: dict[str, Backend] = {}
@@ -124,6 +130,8 @@ class Runtime:
                 options=spec.options,
                 memory=share(spec.server, others) if spec.server is not None else None,
             )
+            if self._on_open is not None:
+                await self._on_open(self._opened[identity])
         return self._opened[identity]
 
     async def _queue(self, spec: ModelSpec, identity: str, backend: Backend) -> Slots | None:

@@ -1,82 +1,245 @@
+"""An audit reads the servers before and after, and proves what they answered in between."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
-from laconic.accounting import Call, Figures, reconcile
+import pytest
+
+from laconic.accounting import Audit, Call, Database, Figures, Ledger, Meter, MeteredModel, Owner, Reading
+from laconic.accounting.readings import Moment
+from laconic.backends import (
+    Completion,
+    CutStream,
+    Delta,
+    Message,
+    NoopBackend,
+    Request,
+    ScriptedBackend,
+    Usage,
+    settled,
+)
 from laconic.backends.backend import Counters
-from laconic.backends.usage import NOTHING, UNKNOWN, Usage
+from laconic.errors import BackendError, ServerFailure
 
-Make = Callable[..., Call]
-START = Counters(1000, 500, 100)
-
-
-def moved(computed: int, cached: int, generated: int) -> Counters:
-    return Counters(START.computed + computed, START.cached + cached, START.generated + generated)
+ANSWER = "one two three four five six seven"
 
 
-def test_equal_sides_are_closed(make: Make) -> None:
-    calls = [make(usage=Usage(100, 20, 60, 0, 0)), make(50, 5), make(usage=NOTHING, status="failed")]
-    result = reconcile(calls, START, moved(90, 60, 25))
-    assert result.server == result.ledger == Figures(150, 60, 25)
-    assert result.closed
-    assert result.explain()[-1] == "closed: the ledger equals the server's counters to the token"
-    assert not any("residual" in line for line in result.explain())
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settled, "STEP", 0.001)
 
 
-def test_the_same_tokens_elsewhere_are_not_closed(make: Make) -> None:
-    assert not reconcile([make(100, 20)], START, moved(50, 50, 20)).closed
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(Database(tmp_path / "ledger.db"))
+    yield ledger
+    ledger.close()
 
 
-def test_an_aborted_stream_is_named_as_the_residual(make: Make) -> None:
-    calls = [
-        make(100, 20),
-        make(usage=Usage(80, 7, source="counted"), node="answer/E2", status="aborted"),
-        make(usage=UNKNOWN, node="answer/E3", status="timeout"),
-    ]
-    result = reconcile(calls, START, moved(260, 0, 31))
-    assert result.residual == Figures(80, 0, 4)
-    assert result.unsettled == {"aborted": 1, "timeout": 1}
-    lines = result.explain()
-    assert "prompt: server 260, ledger 180, residual +80" in lines
-    assert any("cut short: 1 aborted, 1 timeout (in answer/E2, answer/E3)" in line for line in lines)
-    assert any("unknown: of 1 calls" in line and "prompt" in line for line in lines)
-    assert any("the tokens of 1 calls were counted here" in line for line in lines)
-    assert "cached: 0 in the server's counters and in the ledger" in lines
+def request(number: int = 0) -> Request:
+    text = "words that many prompts begin with, and more of them than a block of the cache holds " * 2
+    return Request(model="m", messages=(Message("user", f"{text}{number}"),), max_tokens=20)
 
 
-def test_a_stream_that_broke_off_counts_as_cut_short(make: Make) -> None:
-    broken = make(usage=Usage(80, 7, source="counted"), finish_reason="cut")
-    assert reconcile([broken], START, moved(80, 0, 9)).unsettled == {"ok": 1}
+class Heard:
+    """Cancels the call at a piece of its stream."""
+
+    def __init__(self, cancel_at: int | None) -> None:
+        self.task: asyncio.Future[Completion] | None = None
+        self._left = cancel_at
+
+    def __call__(self, delta: Delta) -> None:
+        if self._left is not None and self.task is not None:
+            self._left -= 1
+            if not self._left:
+                self.task.cancel()
 
 
-def test_failures_that_certainly_cost_nothing_explain_nothing(make: Make) -> None:
-    refused = make(usage=NOTHING, status="failed")
-    reported = make(30, 4, status="failed")
-    result = reconcile([refused, reported], START, moved(40, 0, 4))
-    assert result.unsettled == {}
-    assert [line for line in result.explain() if line.startswith("  ")] == [
-        "  others: calls that did not go through this ledger (other clients, runs or warm-up requests)"
-    ]
+async def ask(
+    ledger: Ledger,
+    backend: ScriptedBackend | NoopBackend,
+    *,
+    calls: int = 1,
+    run: str = "r1",
+    cancel_at: int | None = None,
+) -> None:
+    """Calls through the meter, one node each; failures are the server's business."""
+    meter, model = Meter(ledger), MeteredModel("large", backend, retries=0)
+    for number in range(calls):
+        heard = Heard(cancel_at)
+        owner = Owner(run, f"n{number}")
+        heard.task = asyncio.ensure_future(meter.complete(model, request(number), owner=owner, on_delta=heard))
+        await asyncio.gather(heard.task, return_exceptions=True)
 
 
-def test_cached_tokens_that_a_server_does_not_report_are_named(make: Make) -> None:
-    result = reconcile([make(usage=Usage(100, 20)), make(usage=Usage(100, 20))], START, moved(120, 80, 40))
-    assert result.residual == Figures(0, 80, 0)
-    assert any("unknown: of 2 calls the ledger does not know the cached tokens" in line for line in result.explain())
+async def test_what_went_through_the_meter_is_equal_to_the_token() -> None:
+    ledger, small, large = Ledger(), ScriptedBackend("yes", model="small"), ScriptedBackend(ANSWER, model="large")
+    await ask(ledger, large, calls=2)
+    async with Audit(ledger, [small, large]) as audit:
+        await ask(ledger, small, calls=3)
+        await ask(ledger, large, calls=4, run="r2")
+    assert list(audit.proofs) == ["small", "large"]
+    assert all(proof.closed and proof.explained for proof in audit.proofs.values())
+    assert [proof.total.calls for proof in audit.proofs.values()] == [3, 4]
+    assert audit.proofs["large"].ledger.cached > 0
+    assert audit.unprovable == {}
 
 
-def test_a_ledger_with_more_than_the_server_says_so(make: Make) -> None:
-    result = reconcile([make(100, 20)], START, moved(90, 0, 20))
-    assert "prompt: server 90, ledger 100, residual -10" in result.explain()
-    assert any("this server did not answer" in line for line in result.explain())
+async def test_streams_cut_and_cancelled_are_the_explained_residual() -> None:
+    ledger = Ledger()
+    backend = ScriptedBackend(ANSWER, model="m", failures=[None, CutStream(3), ServerFailure("on fire")])
+    async with Audit(ledger, [backend]) as audit:
+        await ask(ledger, backend, calls=3)
+        await ask(ledger, backend, cancel_at=2)
+    proof = audit.proofs["m"]
+    assert proof.unsettled == {"failed": 2, "aborted": 1}
+    assert proof.explained
+    assert set(proof.cut) == {"n0", "n1", "n2"}
+    unreported = (await backend.count(request(2))).tokens
+    assert proof.residual.prompt == unreported, "of the call that failed nobody knows what it used"
 
 
-def test_a_restarted_server_proves_nothing(make: Make) -> None:
-    result = reconcile([make(100, 20)], START, Counters(100, 0, 20))
-    assert not result.closed
-    assert any("restarted" in line for line in result.explain())
+async def test_what_somebody_else_asks_is_not_explained_where_requests_are_not_counted() -> None:
+    ledger, backend = Ledger(), ScriptedBackend(ANSWER, model="m")
+    async with Audit(ledger, [backend]) as audit:
+        await ask(ledger, backend)
+        await ask(Ledger(), backend)
+    assert audit.proofs["m"].residual.completion > 0
+    assert not audit.proofs["m"].explained
 
 
-def test_replayed_calls_are_no_business_of_the_server(make: Make) -> None:
-    replayed = make(usage=NOTHING, status="replayed", avoided=Usage(100, 20))
-    assert reconcile([make(100, 20), replayed], START, moved(100, 0, 20)).closed
+async def test_work_that_fails_or_is_cancelled_is_read_all_the_same() -> None:
+    ledger, backend = Ledger(), ScriptedBackend(ANSWER, model="m")
+    audit, asked = Audit(ledger, [backend]), asyncio.Event()
+
+    async def work() -> None:
+        async with audit:
+            await ask(ledger, backend)
+            asked.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(work())
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert audit.proofs["m"].closed
+
+
+async def test_two_backends_of_one_name_are_added_up_and_one_given_twice_is_read_once() -> None:
+    ledger, one, two = Ledger(), ScriptedBackend("yes", model="m"), ScriptedBackend(ANSWER, model="m")
+    async with Audit(ledger, [one, two, one]) as audit:
+        await ask(ledger, one)
+        await ask(ledger, two)
+    assert audit.proofs["m"].closed
+    assert audit.proofs["m"].total.calls == 2
+
+
+class At(NoopBackend):
+    """A server at an address, of a kind."""
+
+    def __init__(self, url: str, name: str) -> None:
+        super().__init__(model="m")
+        self.url, self.name = url, name
+
+
+async def test_a_server_that_two_kinds_of_backend_speak_to_counts_once() -> None:
+    ledger = Ledger()
+    shared = At("http://127.0.0.1:9/v1", "vllm")
+
+    class SameServer(At):
+        async def counters(self) -> Counters:
+            return await shared.counters()
+
+    also = SameServer(shared.url, "openai")
+    async with Audit(ledger, [shared, also]) as audit:
+        await ask(ledger, shared, calls=2)
+    assert audit.proofs["m"].closed
+
+
+class Gone(NoopBackend):
+    """Publishes counters once, and is not there any more."""
+
+    async def counters(self) -> Counters:
+        if self.calls:
+            raise BackendError("nothing answers there")
+        return await super().counters()
+
+
+class Silent(NoopBackend):
+    async def counters(self) -> Counters:
+        return None  # type: ignore[return-value]  # as the protocol allows
+
+
+async def test_what_cannot_be_read_stops_nothing_and_is_said() -> None:
+    ledger, gone, silent = Ledger(), Gone(model="gone"), Silent(model="silent")
+    async with Audit(ledger, [gone, silent]) as audit:
+        await ask(ledger, gone)
+        await ask(ledger, silent)
+    assert [call.status for call in ledger.calls] == ["ok", "ok"]
+    assert audit.proofs == {}
+    assert audit.unprovable == {
+        "gone": "its server could not be read: nothing answers there",
+        "silent": "its server publishes no counters",
+    }
+
+
+async def test_readings_are_kept_beside_every_run_they_are_of(kept: Ledger) -> None:
+    backend = ScriptedBackend(ANSWER, model="m")
+    async with Audit(kept) as audit:
+        await audit.include(backend)
+        audit.keep("r1")
+        audit.keep("r1")
+        await ask(kept, backend)
+        audit.keep("r2")
+        await ask(kept, backend, run="r2")
+    assert kept.database is not None
+    before, after = kept.database.readings("r1")
+    assert (before.moment, after.moment, before.served, before.backend) == ("before", "after", "m", "scripted")
+    assert (before.server, before.busy, before.requests) == ("", False, None)
+    assert [reading.moment for reading in kept.database.readings("r2")] == ["before", "after"]
+    assert kept.database.readings("r3") == []
+    proof = kept.reconcile(before, after)
+    assert proof.closed
+    assert proof.total.calls == 2, "both runs used that server meanwhile"
+
+
+async def test_calls_that_another_process_wrote_to_the_file_are_known(kept: Ledger) -> None:
+    backend = ScriptedBackend(ANSWER, model="m")
+    assert kept.database is not None
+    with Database(kept.database.path) as theirs:
+        async with Audit(kept, [backend]) as audit:
+            await ask(kept, backend)
+            await ask(Ledger(theirs), backend, run="theirs")
+        theirs.flush()
+        assert audit.proofs["m"].closed
+
+
+def test_a_pair_of_readings_takes_only_what_began_between_them() -> None:
+    def reading(moment: Moment, taken: float, generated: int) -> Reading:
+        which = {"server": "", "served": "m", "backend": ""}
+        return Reading(**which, moment=moment, taken=taken, computed=0, cached=0, generated=generated)
+
+    ledger = Ledger()
+    for started, served in [(9.0, "m"), (10.0, "m"), (15.0, "m"), (15.0, "other"), (20.0, "m"), (21.0, "m")]:
+        ledger.append(Call("r", model="large", served=served, started=started, usage=Usage(0, 1, 0, 0, 0)))
+    proof = ledger.reconcile(reading("before", 10.0, 100), reading("after", 20.0, 103))
+    assert proof.closed
+    assert proof.ledger == Figures(0, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+        ("https://me:secret@host/v1?key=secret#m", "https://host/v1"),
+    ],
+)
+async def test_an_address_holds_no_secret(kept: Ledger, url: str, shown: str) -> None:
+    async with Audit(kept, [At(url, "vllm")]) as audit:
+        audit.keep("r")
+    assert kept.database is not None
+    assert {reading.server for reading in kept.database.readings("r")} == {shown}

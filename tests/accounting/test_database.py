@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.accounting import Call, Database, Ledger, RunRecord
+from laconic.accounting import Call, Database, Ledger, Reading, RunRecord
 from laconic.accounting.schema import CALL_COLUMNS, calls_of, row_of
 from laconic.backends.request import Completion, Message, Request
 from laconic.backends.usage import Usage
@@ -353,3 +353,40 @@ class TestRuns:
                 database.save_run(self.record("r1", inputs={"x": object}))
             database.save_run(self.record("r2", outputs={"x": ValueError("so")}))
             assert database.run("r2").outputs == {"x": "ValueError('so')"}
+
+
+class TestReadings:
+    def reading(self, run: str, **fields: Any) -> Reading:
+        known = {"server": "http://127.0.0.1:8000/v1", "served": "größe", "backend": "vllm", "moment": "before"}
+        return Reading(**{**known, "run": run, "taken": 12.25, "computed": 1, "cached": 2, "generated": 3, **fields})
+
+    def test_readings_come_back_with_their_run_in_order(self, path: Path) -> None:
+        mine = [
+            self.reading("r1"),
+            self.reading("r1", moment="after", requests=7, aborted=0, samples=9, busy=True, computed=2**62),
+        ]
+        with Database(path) as database:
+            for reading in (*mine, self.reading("r2"), self.reading("r1", server="")):
+                database.save_reading(reading)
+            assert database.readings("r1") == [*mine, self.reading("r1", server="")]
+        with Database(path) as database:
+            assert database.readings("r2") == [self.reading("r2")]
+
+    def test_a_file_of_before_there_were_readings_is_read_and_taken_on(self, path: Path, make: Make) -> None:
+        with Database(path) as database:
+            database.write_call(make())
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP TABLE readings")
+            connection.commit()
+        assert len(Ledger.load(path).calls) == 1
+        with Database(path) as database:
+            assert database.readings("r1") == []
+            database.save_reading(self.reading("r1"))
+            assert database.readings("r1") == [self.reading("r1")]
+
+    def test_calls_of_all_runs_are_found_by_when_they_began(self, path: Path, make: Make) -> None:
+        calls = [make(started=float(number), run=f"r{number % 2}") for number in (5, 1, 2, 3, 4)]
+        with Database(path) as database:
+            for call in calls:
+                database.write_call(call)
+            assert database.calls_within(2.0, 4.0) == calls[2:]

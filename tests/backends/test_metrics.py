@@ -82,3 +82,49 @@ def test_what_happened_since_an_earlier_snapshot() -> None:
     before, after = Counters(10, 5, 3), Counters(25, 9, 4)
     assert after.since(before) == Counters(15, 4, 1)
     assert after.since(before).prompt == 19
+
+
+REQUESTS = (
+    VLLM
+    + """\
+vllm:request_params_n_count{engine="0",model_name="qwen"} 40.0
+vllm:request_params_n_count{engine="1",model_name="qwen"} 2.0
+vllm:request_params_n_sum{engine="0",model_name="qwen"} 47.0
+vllm:request_params_n_sum{engine="1",model_name="qwen"} 2.0
+vllm:request_success_total{engine="0",finished_reason="stop",model_name="qwen"} 46.0
+vllm:request_success_total{engine="0",finished_reason="abort",model_name="qwen"} 1.0
+vllm:request_success_total{engine="1",finished_reason="abort",model_name="qwen"} 1.0
+vllm:num_requests_running{engine="0",model_name="qwen"} 3.0
+vllm:num_requests_running{engine="1",model_name="qwen"} 0.0
+vllm:num_requests_waiting{engine="0",model_name="qwen"} 5.0
+vllm:num_requests_waiting{engine="1",model_name="qwen"} 0.0
+vllm:num_requests_waiting_by_reason{engine="0",model_name="qwen",reason="capacity"} 5.0
+"""
+)
+
+
+def test_vllm_counts_requests_and_the_answers_they_asked_for() -> None:
+    found = counters(REQUESTS, "qwen")
+    assert found is not None
+    assert (found.requests, found.samples, found.aborted, found.busy) == (42, 49, 2, 8)
+    other = counters(REQUESTS, "other")
+    assert other is not None
+    assert (other.requests, other.samples, other.aborted, other.busy) == (None, None, None, None)
+
+
+def test_llama_cpp_tells_what_it_is_at_and_counts_no_requests() -> None:
+    found = counters(LLAMA + "llamacpp:requests_processing 1\nllamacpp:requests_deferred 2\n", "any")
+    assert found == Counters(1200, 340, 77, busy=3)
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "many"])
+def test_what_is_no_number_counts_nothing(value: str) -> None:
+    assert counters(LLAMA.replace("1200", value), "any") is None
+
+
+def test_a_total_that_one_side_does_not_know_is_unknown() -> None:
+    known, unknown = Counters(10, 5, 3, 7, 1, 9, 2), Counters(1, 1, 1)
+    assert known.since(Counters(4, 4, 1, 2, 0, 3, 5)) == Counters(6, 1, 2, 5, 1, 6, 2)
+    assert known.since(unknown) == Counters(9, 4, 2, busy=2)
+    assert known + known == Counters(20, 10, 6, 14, 2, 18, 4)
+    assert known + unknown == Counters(11, 6, 4)

@@ -281,7 +281,21 @@ async def test_running_totals_make_a_cancelled_stream_exact(
     asked = len(server.requests)
     usage = (await cancelled(backend)).partial.usage  # type: ignore[attr-defined]  # the contract of Backend
     assert (usage.prompt, usage.completion, usage.source) == (20, 3, "counted")
+    assert usage.cache_read == (12 if "timings" in chunk else None)
     assert len(server.requests) == asked + 4, "the three questions and the call; nothing was asked while cancelling"
+
+
+async def test_running_totals_without_cached_tokens_are_not_read_as_none_cached(
+    server: Any, backend: OpenAIBackend
+) -> None:
+    server.reply("/v1/models", {"data": [{"id": "m", "owned_by": "vllm"}]})
+    told = {"usage": {"prompt_tokens": 20, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 16}}}
+    server.stream(CHAT, event(ROLE), event({**piece("abc"), **told}), DONE)
+    assert (await backend.complete(HI, Heard())).usage.cache_read == 16
+    running = {"usage": {"prompt_tokens": 20, "completion_tokens": 3}}
+    server.stream(CHAT, event(ROLE), event({**piece("abc"), **running}), end="hang")
+    usage = (await cancelled(backend)).partial.usage  # type: ignore[attr-defined]  # the contract of Backend
+    assert usage == Usage(20, 3, None, 0, None, "counted")
 
 
 async def test_counting_after_a_cancellation_is_given_up_soon(

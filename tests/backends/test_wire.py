@@ -9,7 +9,7 @@ from laconic.backends import wire
 from laconic.backends.request import Message, Request, TokenLogprob
 from laconic.backends.streaming import whole
 from laconic.backends.usage import Usage
-from laconic.errors import MalformedAnswer
+from laconic.errors import BadRequest, MalformedAnswer
 
 CHAT = (Message("user", "hi"),)
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -83,6 +83,16 @@ def test_a_stream_asks_for_its_usage(server: str, more: dict[str, Any]) -> None:
     sent = body(mine, server=server, stream=True)
     assert sent["stream"] is True
     assert sent["stream_options"] == more["stream_options"] | {"include_obfuscation": False}
+
+
+@pytest.mark.parametrize("extra", [{"n": 2}, {"best_of": 3}, {"use_beam_search": True}])
+def test_several_answers_of_one_call_are_refused(extra: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest, match=f"several answers with `{next(iter(extra))}`.*told apart by `sample`"):
+        body(Request(model="m", messages=CHAT, extra=extra))
+
+
+def test_a_single_answer_may_be_asked_for_in_words() -> None:
+    assert body(Request(model="m", messages=CHAT, extra={"n": 1, "use_beam_search": False}))["n"] == 1
 
 
 def test_extra_cannot_turn_a_plain_call_into_a_stream() -> None:

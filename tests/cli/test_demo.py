@@ -41,7 +41,8 @@ def test_the_ready_flows_are_there() -> None:
 def booked(*calls: tuple[Status, int, int, int]) -> Ledger:
     ledger = Ledger()
     for status, prompt, cached, completion in calls:
-        ledger.append(Call(run="r", model="m", status=status, usage=Usage(prompt, completion, cached, 0, 0)))
+        usage = Usage(prompt, completion, cached, 0, 0, "server" if status == "ok" else "counted")
+        ledger.append(Call(run="r", model="m", status=status, usage=usage))
     return ledger
 
 
@@ -52,22 +53,26 @@ BEFORE = Counters(1000, 1000, 1000)
     ("after", "said", "proved"),
     [
         (Counters(1030, 1070, 1010), "they are equal, to the token", True),
-        (Counters(1031, 1070, 1010), "DIFFERENT", False),
-        (Counters(1030, 1069, 1010), "DIFFERENT", False),
-        (Counters(1030, 1070, 1011), "DIFFERENT", False),
+        (Counters(1031, 1070, 1010), "NOT explained: prompt", False),
+        (Counters(1030, 1069, 1010), "NOT explained: prompt, cached", False),
+        (Counters(1030, 1070, 1011), "residual +1\n", False),
     ],
 )
 def test_one_token_of_difference_is_no_proof(
     after: Counters, said: str, proved: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger = booked(("ok", 60, 40, 4), ("ok", 40, 30, 6))
-    assert show_proof(ledger, (BEFORE, after)) is proved
+    assert show_proof(ledger.reconcile(BEFORE, after)) is proved
     assert said in capsys.readouterr().out
 
 
-def test_what_was_cut_off_explains_as_much_as_it_used_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_cut_off_explains_what_a_server_does_not_count_of_it_and_no_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     ledger = booked(("ok", 60, 40, 4), ("aborted", 40, 30, 6))
-    assert show_proof(ledger, (BEFORE, Counters(1030, 1070, 1004)))
-    assert "within what was cut off" in capsys.readouterr().out
-    assert not show_proof(ledger, (BEFORE, Counters(1030, 1070, 1011)))
-    assert not show_proof(ledger, (BEFORE, Counters(1019, 1070, 1004)))
+    assert show_proof(ledger.reconcile(BEFORE, Counters(1030, 1070, 1004)))
+    told = capsys.readouterr().out
+    assert "residual -6" in told
+    assert "cut short: 1 aborted" in told
+    assert "the residual is explained" in told
+    assert not show_proof(ledger.reconcile(BEFORE, Counters(1030, 1070, 1003)))
