@@ -206,7 +206,7 @@ nodes:
 
 
 def test_every_command_has_a_help_page(laconic: Laconic) -> None:
-    for command in ("run", "runs", "ledger", "compare", "demo", "graph", "schema", "doctor", "models"):
+    for command in ("run", "runs", "ledger", "compare", "demo", "graph", "schema", "doctor", "models", "serve-models"):
         result = laconic(command, "--help")
         assert result.exit_code == 0
         assert f"Usage: laconic {command}" in result.stdout
