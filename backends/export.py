@@ -21,8 +21,8 @@ def export(name_or_path: str | Path, to: str | Path, *, python: str | None = Non
     """Write the weights (bfloat16), tokenizer and chat template of a GGUF to the folder `to`, and return it.
 
     `name_or_path`: a name of the catalogue or a path. `python`: an interpreter that has torch, transformers and gguf;
-    else this one if it has them, else the one that has vLLM. Takes half a minute or more, and some 4 bytes of memory for
-    each parameter. The folder is there when it is whole, and not before.
+    else this one if it has them, else the one that has vLLM. Takes half a minute or more, and some 4 bytes of memory a
+    parameter. The folder is there when it is whole, and not before.
 
     Raises `ModelFileError` if the file is not there or cannot be converted, or if `to` is there and not empty.
     """

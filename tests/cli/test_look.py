@@ -206,7 +206,8 @@ nodes:
 
 
 def test_every_command_has_a_help_page(laconic: Laconic) -> None:
-    for command in ("run", "runs", "ledger", "audit", "compare", "demo", "graph", "schema", "doctor", "models"):
+    looking = ("runs", "ledger", "audit", "graph", "schema", "doctor", "models")
+    for command in ("run", "compare", "demo", "serve-models", *looking):
         result = laconic(command, "--help")
         assert result.exit_code == 0
         assert f"Usage: laconic {command}" in result.stdout
