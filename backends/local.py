@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import os
 import sys
@@ -16,6 +15,7 @@ from ..errors import BackendError, BackendUnreachable, FlowError, ModelFileError
 from . import catalogue
 from .backend import Count, Counters, ServerFacts
 from .llama_server import LlamaServer, Settings, borrow, give_back
+from .nearest import did_you_mean
 from .request import Completion, Delta, OnDelta, Request
 
 if TYPE_CHECKING:
@@ -206,8 +206,7 @@ def _check(options: Mapping[str, Any]) -> None:
     known = [name for name in dir(xllamacpp.CommonParams) if not name.startswith("_")]
     for name, value in options.items():
         if name not in known or not isinstance(value, (bool, int, float, str)):
-            near = difflib.get_close_matches(name, known, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(near)}?" if near and name not in known else ""
+            hint = did_you_mean(name, known) if name not in known else ""
             raise FlowError(f"llama.cpp has no option {name!r} that can be set to {value!r}.{hint}")
 
 
