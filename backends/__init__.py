@@ -1,7 +1,7 @@
 """Backends: they talk to models. A `Request` goes in, a `Completion` with its `Usage` comes out.
 
 `Backend` is the one seam. Behind it stand any OpenAI-compatible server (`OpenAIBackend`), llama.cpp on this machine
-(`LocalBackend`), answers recorded earlier (`ReplayBackend`) and answers made up for tests (`ScriptedBackend`);
+(`LocalBackend`), vLLM's engine in this process (`VLLMEngineBackend`), answers recorded earlier (`ReplayBackend`) and answers made up for tests (`ScriptedBackend`);
 `open_backend` makes the one that a flow file names. Every name is imported when it is first used.
 """
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .scripted import CutStream, Latency, NoopBackend, ScriptedBackend
     from .tokenizers import FileTokenizer, TiktokenTokenizer, Tokenizer, load_tokenizer, upper_bound
     from .usage import NOTHING, UNKNOWN, Source, Usage
+    from .vllm_engine import VLLMEngineBackend
 
 __all__ = [
     "NOTHING",
@@ -49,6 +50,7 @@ __all__ = [
     "TokenLogprob",
     "Tokenizer",
     "Usage",
+    "VLLMEngineBackend",
     "load_tokenizer",
     "open_backend",
     "upper_bound",
@@ -64,6 +66,7 @@ _HOMES = {
     "scripted": ("CutStream", "Latency", "NoopBackend", "ScriptedBackend"),
     "tokenizers": ("FileTokenizer", "TiktokenTokenizer", "Tokenizer", "load_tokenizer", "upper_bound"),
     "usage": ("NOTHING", "UNKNOWN", "Source", "Usage"),
+    "vllm_engine": ("VLLMEngineBackend",),
 }
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

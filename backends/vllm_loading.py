@@ -52,7 +52,23 @@ class Settings(msgspec.Struct, frozen=True):
     options: Mapping[str, Any]
 
 
-def load(settings: Settings, totals: Totals) -> Any:
+class Engine:
+    """vLLM's `AsyncLLM`, and the processes that belong to it."""
+
+    def __init__(self, llm: Any, watch: subprocess.Popen[bytes]) -> None:
+        self.llm = llm
+        self._watch = watch
+
+    def end(self) -> None:
+        """End its processes and forget it, so that its memory is free; takes up to seconds."""
+        llm, self.llm = self.llm, None
+        if llm is not None:
+            llm.shutdown()
+            multiprocessing.active_children()  # which reaps those that have ended
+        _dismiss(self._watch)
+
+
+def load(settings: Settings, totals: Totals) -> Engine:
     """VLLM's `AsyncLLM` of these settings, which reports to `totals`; takes up to minutes and may run in any thread.
 
     Raises `BackendError` if vLLM is not installed, finds no device or cannot load the model, and `FlowError` for an

@@ -12,8 +12,8 @@ from ..accounting.prices import Price
 from ..errors import FlowError, InputError
 from .registry import nearest
 
-BackendKind = Literal["local", "openai", "vllm", "scripted", "replay"]
-BACKENDS: tuple[BackendKind, ...] = ("local", "openai", "vllm", "scripted", "replay")
+BackendKind = Literal["local", "openai", "vllm", "vllm-engine", "scripted", "replay"]
+BACKENDS: tuple[BackendKind, ...] = ("local", "openai", "vllm", "vllm-engine", "scripted", "replay")
 
 
 class ModelSpec(BaseModel):
@@ -22,9 +22,11 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: BackendKind = Field(
-        description="What answers: llama.cpp on this machine, a server, a script or a recording."
+        description="What answers: llama.cpp or vLLM on this machine, a server, a script or a recording."
     )
-    model: str = Field(description="A name of the catalogue, a path of a GGUF file, or the name the server knows.")
+    model: str = Field(
+        description="A name of the catalogue, a path of a GGUF file or a folder, or the name the server knows."
+    )
     url: str | None = Field(default=None, description="Address of a running server, such as http://127.0.0.1:8000/v1.")
     key_env: str | None = Field(
         default=None, description="Name of the environment variable that holds the server's key."
@@ -52,21 +54,22 @@ class ModelSpec(BaseModel):
     def parse(cls, text: str) -> ModelSpec:
         """A spec in one word, as `--model role=SPEC` takes it.
 
-        `local:NAME-or-path`, `http://host:port/v1#NAME` (any OpenAI-compatible server), `vllm:http://...#NAME`, or just
-        NAME for a model of the catalogue. Raises InputError.
+        `local:NAME-or-path`, `http://host:port/v1#NAME` (any OpenAI-compatible server), `vllm:http://...#NAME`,
+        `vllm-engine:FOLDER-or-hub-name`, or just NAME for a model of the catalogue. Raises InputError.
         """
         head, colon, rest = text.partition(":")
         if text.startswith(("http://", "https://")):
             return cls._served("openai", text)
         if head in ("openai", "vllm") and rest.startswith(("http://", "https://")):
             return cls._served("vllm" if head == "vllm" else "openai", rest)
-        if head == "local" and rest:
-            return cls(backend="local", model=rest)
+        if head in ("local", "vllm-engine") and rest:
+            return cls(backend="local" if head == "local" else "vllm-engine", model=rest)
         if not colon and text:
             return cls(backend="local", model=text)
         hint = nearest(head, list(BACKENDS)) if head not in BACKENDS else ""
         raise InputError(
-            f"{text!r} does not say a model; write local:NAME, http://host:port/v1#NAME or vllm:http://...#NAME{hint}"
+            f"{text!r} does not say a model; write local:NAME, http://host:port/v1#NAME, vllm:http://...#NAME or "
+            f"vllm-engine:FOLDER{hint}"
         )
 
     @classmethod
