@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import multiprocessing
 import os
 import re
 import secrets
@@ -69,7 +70,7 @@ class Engine:
 
 
 def load(settings: Settings, totals: Totals) -> Engine:
-    """VLLM's `AsyncLLM` of these settings, which reports to `totals`; takes up to minutes and may run in any thread.
+    """The engine of these settings, which reports to `totals`; takes up to minutes and may run in any thread.
 
     Raises `BackendError` if vLLM is not installed, finds no device or cannot load the model, and `FlowError` for an
     option that vLLM does not have.
@@ -101,7 +102,7 @@ def load(settings: Settings, totals: Totals) -> Engine:
 
 
 def _arguments(settings: Settings) -> Any:
-    """VLLM's arguments: ours, and over them the user's."""
+    """The arguments of vLLM: ours, and over them the user's."""
     from vllm.engine.arg_utils import AsyncEngineArgs
 
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}

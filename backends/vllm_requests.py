@@ -137,7 +137,7 @@ class Reader:
         return None
 
     def _parsed(self, request: Request, *, stream: bool) -> tuple[Any, int | None]:
-        """VLLM's own request object, and the most tokens to generate, None for as many as fit."""
+        """The request object of vLLM's server, and the most tokens to generate, None for as many as fit."""
         chat = request.messages is not None
         for field in request.extra:
             if not self.facts.knows(field, chat=chat):
