@@ -263,7 +263,7 @@ async def test_what_stands_in_the_way_of_loading_is_told(engines: Any, monkeypat
 
 
 async def test_wrong_options_are_named(engines: Any) -> None:
-    with pytest.raises(FlowError, match="no option 'enforce_eagre'. Did you mean enforce_eager?"):
+    with pytest.raises(FlowError, match=r"no option 'enforce_eagre'\. Did you mean enforce_eager\?"):
         await open_backend("vllm-engine", "m", options={"enforce_eagre": True})
     with pytest.raises(FlowError, match="above 0 and at most 1, not 8"):
         await open_backend("vllm-engine", "m", options={"memory": 8})

@@ -1,6 +1,6 @@
 """A stand-in for vLLM, with the few names that Laconic uses: an engine that answers with the ids it is given.
 
-A prompt is tokenized as one id for each word; the generated tokens are 100, 101 and so on, `w100 w101 ` in text..
+A prompt is tokenized as one id for each word; the generated tokens are 100, 101 and so on, `w100 w101 ` in text.
 """
 
 from __future__ import annotations
