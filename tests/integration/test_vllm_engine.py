@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -146,7 +145,6 @@ def children(pid: int) -> set[int]:
     return found
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_program_that_is_killed_leaves_no_engine(
     program: Callable[..., subprocess.Popen[str]], model: Path, tmp_path: Path, sent: signal.Signals
