@@ -113,7 +113,7 @@ def test_closing_leaves_no_process(result: dict[str, Any]) -> None:
 
 
 STARTS = """
-import asyncio, sys
+import asyncio, signal, sys
 from laconic.backends import VLLMEngineBackend
 
 async def main(folder):
@@ -123,6 +123,7 @@ async def main(folder):
     await asyncio.Event().wait()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
     asyncio.run(main(sys.argv[1]))
 """
 
@@ -157,7 +158,10 @@ def test_a_program_that_is_killed_leaves_no_engine(
         started = children(running.pid)
         assert len(started) > 1
         running.send_signal(sent)
-        running.communicate(timeout=60)
+        try:
+            running.communicate(timeout=60)
+        finally:
+            running.kill()
     last = time.monotonic() + 30
     while any(alive(pid) for pid in started) and time.monotonic() < last:
         time.sleep(0.05)
