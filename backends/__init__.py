@@ -1,9 +1,9 @@
 """Backends: they talk to models. A `Request` goes in, a `Completion` with its `Usage` comes out.
 
 `Backend` is the one seam. Behind it stand any OpenAI-compatible server (`OpenAIBackend`), llama.cpp on this machine
-(`LocalBackend`), vLLM on this machine (`VLLMBackend`), answers recorded earlier (`ReplayBackend`) and answers made up
-for tests (`ScriptedBackend`); `open_backend` makes the one that a flow file names. `VLLMServer` starts and ends a vLLM
-server. Every name is imported when it is first used.
+(`LocalBackend`), vLLM on this machine (`VLLMBackend`) or in this process (`VLLMEngineBackend`), answers recorded earlier
+(`ReplayBackend`) and answers made up for tests (`ScriptedBackend`); `open_backend` makes the one that a flow file
+names. `VLLMServer` starts and ends a vLLM server. Every name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .tokenizers import FileTokenizer, TiktokenTokenizer, Tokenizer, load_tokenizer, upper_bound
     from .usage import NOTHING, UNKNOWN, Source, Usage
     from .vllm_backend import VLLMBackend
+    from .vllm_engine import VLLMEngineBackend
     from .vllm_server import VLLMServer
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Tokenizer",
     "Usage",
     "VLLMBackend",
+    "VLLMEngineBackend",
     "VLLMServer",
     "load_tokenizer",
     "open_backend",
@@ -70,6 +72,7 @@ _HOMES = {
     "tokenizers": ("FileTokenizer", "TiktokenTokenizer", "Tokenizer", "load_tokenizer", "upper_bound"),
     "usage": ("NOTHING", "UNKNOWN", "Source", "Usage"),
     "vllm_backend": ("VLLMBackend",),
+    "vllm_engine": ("VLLMEngineBackend",),
     "vllm_server": ("VLLMServer",),
 }
 

@@ -122,7 +122,7 @@ class Backend(Protocol):
     """
 
     name: str
-    """Kind of backend, as in a flow file: `local`, `openai`, `vllm`, `scripted`, `replay`."""
+    """Kind of backend, as in a flow file: `local`, `openai`, `vllm`, `vllm-engine`, `scripted`, `replay`."""
     model: str
     """The model name that requests should carry."""
 

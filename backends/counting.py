@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 Post = Callable[[str, bytes], Awaitable[bytes]]
 """Sends a JSON body to a path below the server's root and returns the body of the answer; raises `BackendError`."""
 
-_VLLM_TEMPLATE_FIELDS = (
+VLLM_TEMPLATE_FIELDS = (
     "add_generation_prompt",
     "add_special_tokens",
     "chat_template",
@@ -53,7 +53,7 @@ async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Coun
     """Prompt tokens of `request`, which has messages or text, on a server with `facts.tokenizes`."""
     if facts.server == "vllm":
         body: dict[str, Any] = {"model": request.model}
-        body.update((name, request.extra[name]) for name in _VLLM_TEMPLATE_FIELDS if name in request.extra)
+        body.update((name, request.extra[name]) for name in VLLM_TEMPLATE_FIELDS if name in request.extra)
         body.update({"messages": request.messages} if request.messages is not None else {"prompt": request.prompt})
         counted = _read(_Counted, await post("/tokenize", encode(body)))
         return Count(counted.count, ids=counted.tokens)

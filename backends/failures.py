@@ -24,13 +24,13 @@ from ..errors import (
 )
 from .backend import ServerFacts
 
-_CONTEXT = re.compile(r"context (?:length|size|window)|maximum model length|max_model_len", re.IGNORECASE)
+CONTEXT = re.compile(r"context (?:length|size|window)|maximum model length|max_model_len", re.IGNORECASE)
 _NO_MODEL = re.compile(
     r"model\b.{0,300}?\b(?:not found|does not exist|doesn't exist|not exist|unknown|not loaded|not available)"
     r"|(?:unknown|no such|invalid) model\b",
     re.IGNORECASE | re.DOTALL,
 )
-_NO_TEMPLATE = re.compile(r"provide a chat template|chat template is no longer allowed", re.IGNORECASE)
+NO_TEMPLATE = re.compile(r"provide a chat template|chat template is no longer allowed", re.IGNORECASE)
 _SHOWN = 500
 """Characters of a server's message that are shown."""
 
@@ -85,9 +85,9 @@ def refused(
         return BadRequest(f"{url} does not accept the key ({status}){said}. Check the model's `key_env`.")
     if 300 <= status < 400:
         return BadRequest(f"{url} points elsewhere ({status}), to {headers.get('location', 'nowhere')}: give that url.")
-    if _CONTEXT.search(refusal.message):
+    if CONTEXT.search(refusal.message):
         return _too_long(url, status, said)
-    if _NO_TEMPLATE.search(refusal.message):
+    if NO_TEMPLATE.search(refusal.message):
         return BadRequest(
             f"{url} has no chat template for {model!r}, so that it cannot be sent messages ({status}). "
             "Start that server with --chat-template FILE, or serve a chat model."
@@ -108,8 +108,8 @@ def _too_long(url: str, status: int, said: str) -> ContextTooLong:
     )
 
 
-def unknown_field(url: str, field: str, facts: ServerFacts, *, chat: bool) -> BadRequest:
-    """The error for a field that the server would accept and ignore."""
+def unknown_field(where: str, field: str, facts: ServerFacts, *, chat: bool) -> BadRequest:
+    """The error for a field that the server would accept and ignore; `where` is `at URL` or the like."""
     known = (facts.chat_fields if chat else facts.completion_fields) or frozenset()
     near = difflib.get_close_matches(field, sorted(known), n=2, cutoff=0.7)
     if field.startswith("guided_") and "structured_outputs" in known:
@@ -118,7 +118,7 @@ def unknown_field(url: str, field: str, facts: ServerFacts, *, chat: bool) -> Ba
     version = f" {facts.version}" if facts.version else ""
     calls = "chat calls" if chat else "completions calls"
     return BadRequest(
-        f"The {facts.server}{version} at {url} has no field `{field}` in its {calls}, and would ignore it.{hint}"
+        f"The {facts.server}{version} {where} has no field `{field}` in its {calls}, and would ignore it.{hint}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from ..errors import BackendError, FlowError, ModelFileError
 from . import catalogue
 from .llama_server import LlamaServer, Settings, servers
+from .nearest import did_you_mean
 from .own_backend import OwnServerBackend
 from .request import Completion, Delta, OnDelta, Request
 
@@ -123,8 +123,7 @@ def _check(options: Mapping[str, Any]) -> None:
     known = [name for name in dir(xllamacpp.CommonParams) if not name.startswith("_")]
     for name, value in options.items():
         if name not in known or not isinstance(value, (bool, int, float, str)):
-            near = difflib.get_close_matches(name, known, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(near)}?" if near and name not in known else ""
+            hint = did_you_mean(name, known) if name not in known else ""
             raise FlowError(f"llama.cpp has no option {name!r} that can be set to {value!r}.{hint}")
 
 

@@ -176,7 +176,7 @@ class OpenAIBackend:
         chat = request.messages is not None
         for field in request.extra:
             if facts.knows(field, chat=chat) is False:
-                raise failures.unknown_field(self.url, field, facts, chat=chat)
+                raise failures.unknown_field(f"at {self.url}", field, facts, chat=chat)
         if "thinking_token_budget" in request.extra and facts.limits_thinking is False:
             raise BadRequest(
                 f"{self.url} does not honour `thinking_token_budget`; start that vLLM with --reasoning-parser."

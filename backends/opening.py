@@ -48,6 +48,8 @@ async def open_backend(
       folder or an OpenAI model name, for servers that do not count prompts. `vllm` insists on a vLLM server.
     * `vllm` without a `url`: a vLLM server that is started for it, with a hub name or a folder with safetensors;
       `memory`: its share (0 to 1) of the accelerator's memory; `options`: vLLM's own arguments, and `env`.
+    * `vllm-engine`: vLLM's engine in this process, with a folder or hub name; `options`: `memory`, a share of the
+      device's memory, and fields of vLLM's `AsyncEngineArgs`.
     * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `blocks` and
       `cache`.
     * `replay`: `options`: `store`, a JSONL file of `{key, request, completion}` lines.
@@ -64,11 +66,13 @@ async def open_backend(
             return await _started(model, context, memory, limit, given)
         case "openai" | "vllm":
             return await _served(kind, model, url, key, limit, estimate, given)
+        case "vllm-engine":
+            return await _engine(model, context, limit, given)
         case "scripted":
             return _scripted(model, context or DEFAULT_CONTEXT, given)
         case "replay":
             return await _replayed(model, given)
-    raise FlowError(f"there is no backend {kind!r}; there is local, openai, vllm, scripted, replay")
+    raise FlowError(f"there is no backend {kind!r}; there is local, openai, vllm, vllm-engine, scripted, replay")
 
 
 async def _local(model: str, context: int, slots: int, timeout: float, options: dict[str, Any]) -> Backend:
@@ -129,6 +133,23 @@ async def _give_tokenizer(backend: OpenAIBackend, named: object) -> None:
         tokenizer = TiktokenTokenizer(backend.model)
         backend.tokenizer = tokenizer  # even if it does not load: then it says at the first count why
         await asyncio.to_thread(tokenizer.load)
+
+
+async def _engine(model: str, context: int | None, timeout: float, options: dict[str, Any]) -> Backend:
+    from .vllm_engine import VLLMEngineBackend
+
+    memory = options.pop("memory", None)
+    if memory is not None and not isinstance(memory, (int, float)):
+        raise FlowError(f"the option `memory` of the model {model!r} is a share of the memory, not {memory!r}")
+    engine = VLLMEngineBackend(
+        os.path.expandvars(model), name=model, context=context, memory=memory, options=options, timeout=timeout
+    )
+    try:
+        await engine.start()
+    except BaseException:
+        await engine.aclose()
+        raise
+    return engine
 
 
 def _scripted(model: str, context: int, options: dict[str, Any]) -> Backend:

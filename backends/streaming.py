@@ -21,6 +21,8 @@ class Arrived:
         """When the first piece of the answer came, in seconds after `started`."""
         self.began = False
         """Whether anything has arrived."""
+        self.finish: FinishReason = "unknown"
+        """Why the answer ended, as far as the server has said."""
         self._alternatives = alternatives
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -28,7 +30,6 @@ class Arrived:
         self._logprobs: list[TokenLogprob] = []
         self._prompt_ids: tuple[int, ...] | None = None
         self._model = ""
-        self._finish: FinishReason = "unknown"
 
     def add(self, chunk: Answer) -> str:
         """Take in a chunk; returns the text it adds to the answer, which may be empty."""
@@ -46,7 +47,7 @@ class Arrived:
         if choice.prompt_token_ids is not None:
             self._prompt_ids = tuple(choice.prompt_token_ids)
         if choice.finish_reason is not None:
-            self._finish = finish_reason(choice.finish_reason)
+            self.finish = finish_reason(choice.finish_reason)
         if choice.token_ids:
             self._ids.extend(choice.token_ids)
         if choice.logprobs is not None:
@@ -70,7 +71,7 @@ class Arrived:
             text="".join(self._text),
             usage=usage,
             model=self._model,
-            finish_reason=finish or self._finish,
+            finish_reason=finish or self.finish,
             reasoning="".join(self._reasoning),
             token_ids=tuple(self._ids) or ids_of(self._logprobs),
             prompt_token_ids=self._prompt_ids,

@@ -13,8 +13,11 @@ from ..backends.memory_shares import Wanted
 from ..errors import FlowError, InputError
 from .registry import nearest
 
-BackendKind = Literal["local", "openai", "vllm", "scripted", "replay"]
-BACKENDS: tuple[BackendKind, ...] = ("local", "openai", "vllm", "scripted", "replay")
+BackendKind = Literal["local", "openai", "vllm", "vllm-engine", "scripted", "replay"]
+BACKENDS: tuple[BackendKind, ...] = ("local", "openai", "vllm", "vllm-engine", "scripted", "replay")
+
+_OPENED: dict[str, BackendKind] = {"local": "local", "vllm": "vllm", "vllm-engine": "vllm-engine"}
+"""Kinds whose model a word such as `local:NAME` opens here."""
 
 
 class ModelSpec(BaseModel):
@@ -23,11 +26,11 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: BackendKind = Field(
-        description="What answers: llama.cpp on this machine, a server, a script or a recording."
+        description="What answers: llama.cpp or vLLM on this machine, a server, a script or a recording."
     )
     model: str = Field(
-        description="A name of the catalogue, a path of a GGUF file, the name the server knows, or for a "
-        "vLLM server that Laconic starts a hub name or a folder with safetensors."
+        description="A name of the catalogue or a path of a GGUF file; the name that the server knows; or, for a vLLM "
+        "that Laconic starts, a hub name or a folder with safetensors."
     )
     url: str | None = Field(
         default=None,
@@ -61,21 +64,22 @@ class ModelSpec(BaseModel):
         """A spec in one word, as `--model role=SPEC` takes it.
 
         `local:NAME-or-path`, `http://host:port/v1#NAME` (any OpenAI-compatible server), `vllm:http://...#NAME`,
-        `vllm:NAME-or-folder` (a server that is started), or just NAME for a model of the catalogue. Raises InputError.
+        `vllm:NAME-or-folder` (a server that is started), `vllm-engine:NAME-or-folder` (in this process), or just NAME
+        for a model of the catalogue. Raises InputError.
         """
         head, colon, rest = text.partition(":")
         if text.startswith(("http://", "https://")):
             return cls._served("openai", text)
         if head in ("openai", "vllm") and rest.startswith(("http://", "https://")):
             return cls._served("vllm" if head == "vllm" else "openai", rest)
-        if head in ("local", "vllm") and rest:
-            return cls(backend="vllm" if head == "vllm" else "local", model=rest)
+        if head in _OPENED and rest:
+            return cls(backend=_OPENED[head], model=rest)
         if not colon and text:
             return cls(backend="local", model=text)
         hint = nearest(head, list(BACKENDS)) if head not in BACKENDS else ""
         raise InputError(
-            f"{text!r} does not say a model; write local:NAME, http://host:port/v1#NAME, vllm:http://...#NAME "
-            f"or vllm:FOLDER{hint}"
+            f"{text!r} does not say a model; write local:NAME, http://host:port/v1#NAME, vllm:http://...#NAME, "
+            f"vllm:FOLDER or vllm-engine:FOLDER{hint}"
         )
 
     @classmethod
