@@ -1,9 +1,9 @@
 """Backends: they talk to models. A `Request` goes in, a `Completion` with its `Usage` comes out.
 
 `Backend` is the one seam. Behind it stand any OpenAI-compatible server (`OpenAIBackend`), llama.cpp on this machine
-(`LocalBackend`), vLLM on this machine (`VLLMBackend`) or in this process (`VLLMEngineBackend`), answers recorded earlier
-(`ReplayBackend`) and answers made up for tests (`ScriptedBackend`); `open_backend` makes the one that a flow file
-names. `VLLMServer` starts and ends a vLLM server. Every name is imported when it is first used.
+(`LocalBackend`), vLLM on this machine (`VLLMBackend`) or in this process (`VLLMEngineBackend`), answers recorded
+earlier (`ReplayBackend`) and answers made up for tests (`ScriptedBackend`); `open_backend` makes the one that a flow
+file names. `VLLMServer` starts and ends a vLLM server. Every name is imported when it is first used.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="ROLE=SPEC",
-        help="Another model in a role: local:NAME, http://host:port/v1#NAME, vllm:http://host:port/v1#NAME, vllm:FOLDER, "
-        "vllm-engine:FOLDER.",
+        help="Another model in a role: local:NAME, http://host:port/v1#NAME, vllm:http://host:port/v1#NAME, "
+        "vllm:FOLDER, vllm-engine:FOLDER.",
     ),
 ]
 SetOption = Annotated[
