@@ -168,7 +168,7 @@ class VLLMEngineBackend:
         if before is not None and not before.cancelled() and before.exception() is None:
             await asyncio.to_thread(before.result().release)
         engine = await asyncio.to_thread(load, self.settings, self._totals)
-        release = weakref.finalize(self, engine.end)  # also at exit, and if nobody closes us
+        release = weakref.finalize(self, engine.end)  # if nobody closes us
         try:
             return _Loaded(engine, Reader(engine.llm, self.settings), release)
         except BaseException:

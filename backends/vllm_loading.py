@@ -6,6 +6,7 @@ has configured vLLM's logging; from there comes the reason of a failure, which v
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import importlib.util
 import json
@@ -59,9 +60,11 @@ class Engine:
     def __init__(self, llm: Any, watch: subprocess.Popen[bytes]) -> None:
         self.llm = llm
         self._watch = watch
+        atexit.register(self.end)  # now, so that it comes before multiprocessing's, which would wait for the processes
 
     def end(self) -> None:
         """End its processes and forget it, so that its memory is free; takes up to seconds."""
+        atexit.unregister(self.end)
         llm, self.llm = self.llm, None
         if llm is not None:
             llm.shutdown()
