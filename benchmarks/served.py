@@ -67,7 +67,7 @@ def served(chosen: Namespace) -> Iterator[Served]:
 
 def small_model() -> Path:
     """The folder of SmolLM2 for vLLM, beside the pulled models; made if it is not there."""
-    folder = catalogue.models_folder() / SMALL
+    folder = catalogue.models_folder() / "safetensors" / SMALL
     if not folder.exists():
         say(f"exporting {SMALL} ...")
         pull(SMALL)

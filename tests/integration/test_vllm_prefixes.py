@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import secrets
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 from laconic import Flow, Runtime
-from laconic.backends import Counters, Message, OpenAIBackend, Request
+from laconic.backends import Message, OpenAIBackend, Request, VLLMServer
 from laconic.backends.prefix_cache import PrefixCache
+from laconic.backends.settled import settled_counters
 from laconic.orchestrator.queueing import Order
 
 pytestmark = pytest.mark.integration
@@ -21,17 +22,10 @@ FACTS = [
 
 
 @pytest.fixture
-async def backend(vllm: Any) -> Any:
+async def backend(vllm: VLLMServer) -> AsyncIterator[OpenAIBackend]:
     made = OpenAIBackend(vllm.name, vllm.url, key=vllm.key)
     yield made
     await made.aclose()
-
-
-async def spent(backend: OpenAIBackend, before: Counters | None) -> Counters:
-    after = await backend.counters()
-    assert before is not None
-    assert after is not None
-    return after.since(before)
 
 
 async def test_the_model_of_the_cache_and_the_real_one_read_the_same(backend: OpenAIBackend) -> None:
@@ -90,7 +84,7 @@ def archive(url: str, name: str, key_env: str | None) -> Flow:
 
 
 async def test_in_prefix_order_far_more_is_read_from_the_cache(
-    vllm: Any, backend: OpenAIBackend, monkeypatch: pytest.MonkeyPatch
+    vllm: VLLMServer, backend: OpenAIBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLLM_KEY_OF_THE_TEST", vllm.key or "")
     chance = random.Random(3)
@@ -100,7 +94,7 @@ async def test_in_prefix_order_far_more_is_read_from_the_cache(
     read: dict[str, int] = {}
     orders: tuple[Order, ...] = ("arrival", "prefix")
     for order in orders:
-        before = await backend.counters()
+        before = await settled_counters(backend)
         async with Runtime(order=order) as runtime:
             flow = archive(vllm.url, vllm.name, "VLLM_KEY_OF_THE_TEST" if vllm.key else None)
             result = await flow.run(prompts=prompts, runtime=runtime)
@@ -108,7 +102,10 @@ async def test_in_prefix_order_far_more_is_read_from_the_cache(
         assert len(result.outputs["answers"]) == len(prompts)
         total = result.ledger.total()
         read[order] = total.cache_read
-        server = await spent(backend, before)
+        after = await settled_counters(backend)
+        assert before is not None
+        assert after is not None
+        server = after.counters.since(before.counters)
         assert (server.prompt, server.cached) == (total.prompt, total.cache_read)
     facts = await backend.facts()
     cache, possible = PrefixCache(facts.block or 0), 0
