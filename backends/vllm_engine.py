@@ -124,10 +124,11 @@ class VLLMEngineBackend:
     async def count(self, request: Request) -> Count:
         """Prompt tokens of `request`, exactly. Raises as `complete` does for a request that cannot be sent."""
         if request.prompt_token_ids is not None:
-            return Count(len(request.prompt_token_ids))
+            return Count(len(request.prompt_token_ids), ids=request.prompt_token_ids)
         loaded = await self._ready()
         self._check_model(request)
-        return Count(await loaded.reader.tokens(request))
+        ids = await loaded.reader.ids(request)
+        return Count(len(ids), ids=ids)
 
     async def facts(self) -> ServerFacts:
         """What the engine is and can."""

@@ -78,6 +78,7 @@ class Reader:
             trust_request_chat_template=True,  # who writes the request runs the engine
         )
         config = engine.vllm_config
+        blocks: int | None = config.cache_config.num_gpu_blocks
         honoured = {*SamplingParams.__struct_fields__, *VLLM_TEMPLATE_FIELDS, *_OF_A_CALL} - _NO_PLACE
         completion, chat = (frozenset(protocol.model_fields) & honoured for protocol in self._protocols)
         self.facts = ServerFacts(
@@ -90,7 +91,7 @@ class Reader:
             reports_cached=True,
             caches_prefixes=config.cache_config.enable_prefix_caching,
             block=config.cache_config.block_size,
-            blocks=config.cache_config.num_gpu_blocks,
+            blocks=blocks - 1 if blocks is not None else None,  # vLLM never gives its first block away
             chat_fields=chat,
             completion_fields=completion,
             most_logprobs=engine.model_config.max_logprobs,
@@ -109,9 +110,9 @@ class Reader:
         except Exception as error:  # as in vLLM's server, what rises from reading a request is the request's fault
             raise self.failure(error) or self._refused(str(error)) from error
 
-    async def tokens(self, request: Request) -> int:
-        """Prompt tokens of `request`. Raises as `call` does."""
-        return len((await self.call(request, stream=False)).prompt["prompt_token_ids"])
+    async def ids(self, request: Request) -> tuple[int, ...]:
+        """The token ids of a request's prompt. Raises as `call` does."""
+        return tuple((await self.call(request, stream=False)).prompt["prompt_token_ids"])
 
     def failure(self, error: Exception) -> BackendError | None:
         """Our error for one of vLLM's; None if it is none."""

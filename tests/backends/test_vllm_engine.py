@@ -239,7 +239,7 @@ async def test_facts_are_the_engines(engines: Any) -> None:
     facts = await backend.facts()
     assert (facts.server, facts.version, facts.models, facts.context) == ("vllm", "0.32.0", ("m", "/models/m"), 20)
     assert (facts.tokenizes, facts.metrics, facts.reports_cached) == (True, True, True)
-    assert (facts.caches_prefixes, facts.block, facts.blocks, facts.most_logprobs) == (True, 4, 9, 5)
+    assert (facts.caches_prefixes, facts.block, facts.blocks, facts.most_logprobs) == (True, 4, 8, 5)
     assert facts.knows("chat_template_kwargs")
     assert facts.knows("chat_template_kwargs", chat=False) is False
     args = engines.made[0].args
