@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo vllm-cpu test test-fast lint bench notebooks clean
+.PHONY: demo vllm-cpu test test-fast lint bench bench-vllm notebooks clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -39,6 +39,10 @@ bench: .venv/ready  ## ratios against peers, measured in one run
 	$(BIN)/python benchmarks/http_client.py
 	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/imports.py
+
+bench-vllm: .venv/ready .vllm/ready  ## on a real vLLM with a small model, on the CPU; the scripts take any model and server
+	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python benchmarks/prefix_order.py
+	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python benchmarks/throughput.py
 
 notebooks: .venv/ready  ## run every notebook on its recorded calls; the results lie in build/notebooks
 	$(BIN)/python -m nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb

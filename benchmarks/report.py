@@ -1,7 +1,7 @@
 """Write docs/results/benchmarks.md from what the benchmarks measured.
 
 python benchmarks/report.py             from the JSON files in benchmarks/measured
-python benchmarks/report.py --measure   run all benchmarks first, and keep their JSON there
+python benchmarks/report.py --measure [NAME ...]   run these benchmarks first, or all, and keep their JSON there
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ BENCHMARKS = {
     "http_client": "The client, per call",
     "ledger": "The ledger",
     "imports": "Importing",
+    "prefix_order": "The order of calls, on a real vLLM",
+    "throughput": "Tokens a second, on a real vLLM",
 }
 """Script -> heading."""
 MEASURED = HERE / "measured"
@@ -36,10 +38,11 @@ processor time.
 
 def main() -> None:
     parser = ArgumentParser(description="Write docs/results/benchmarks.md.")
-    parser.add_argument("--measure", action="store_true", help="run all benchmarks first (several minutes)")
-    if parser.parse_args().measure:
+    parser.add_argument("--measure", nargs="*", choices=BENCHMARKS, help="run these first, or all (many minutes)")
+    wanted = parser.parse_args().measure
+    if wanted is not None:
         MEASURED.mkdir(exist_ok=True)
-        for name in BENCHMARKS:
+        for name in wanted or BENCHMARKS:
             say(f"== {name}")
             command = [sys.executable, str(HERE / f"{name}.py"), "--json"]
             outcome = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

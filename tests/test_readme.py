@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from laconic import Flow
 from laconic.backends import ScriptedBackend
@@ -32,11 +33,23 @@ def python_example() -> tuple[str, str]:
 
 def test_the_two_spellings_are_one_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    (text,) = blocks("yaml")
+    text, _ = blocks("yaml")
     names: dict[str, Any] = {}
     exec(python_example()[0], names)
     assert Flow.parse(text, base=ROOT) == names["flow"]
     assert Flow.parse(names["flow"].dump(), base=ROOT) == names["flow"]
+
+
+def test_the_models_on_vllm_are_models_of_a_flow() -> None:
+    _, text = blocks("yaml")
+    models = yaml.safe_load(text)
+    flow = Flow(name="any", models=models, nodes={"ask": {"kind": "prompt", "prompt": "?", "model": "large"}})
+    assert {role: spec.server is not None for role, spec in flow.models.items()} == {
+        "large": True,
+        "small": True,
+        "other": False,
+        "batch": False,
+    }
 
 
 async def test_the_kind_that_the_engine_page_adds_works() -> None:
@@ -68,7 +81,7 @@ def test_the_program_runs(
 def test_the_commands_run(small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACONIC_STORE", str(tmp_path / "ledger.db"))
     commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
-    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger"]
+    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger", "audit"]
     for command in commands:
         program, *words = shlex.split(command)
         assert program == ".venv/bin/laconic"

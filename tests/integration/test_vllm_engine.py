@@ -26,14 +26,6 @@ PATIENCE = 400.0
 
 
 @pytest.fixture(scope="module")
-def model() -> Path:
-    folder = os.environ.get("LACONIC_TEST_SAFETENSORS")
-    if not folder:
-        pytest.fail("Set LACONIC_TEST_SAFETENSORS to a folder with SmolLM2 in safetensors.")
-    return Path(folder)
-
-
-@pytest.fixture(scope="module")
 def program() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts Python code with the interpreter that has vLLM and this Laconic."""
     interpreter = os.environ.get("LACONIC_VLLM_PYTHON")
@@ -57,8 +49,8 @@ def program() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture(scope="module")
-def result(program: Callable[..., subprocess.Popen[str]], model: Path) -> dict[str, Any]:
-    with program(Path(__file__).with_name("engine_program.py"), model) as running:
+def result(program: Callable[..., subprocess.Popen[str]], safetensors: Path) -> dict[str, Any]:
+    with program(Path(__file__).with_name("engine_program.py"), safetensors) as running:
         said, complained = running.communicate(timeout=PATIENCE)
     found = [line.removeprefix("RESULT ") for line in said.splitlines() if line.startswith("RESULT ")]
     assert running.returncode == 0, complained
@@ -90,9 +82,9 @@ def test_schemas_stops_and_logprobs_are_honoured(result: dict[str, Any]) -> None
     assert [set(entries) for entries in result["logprobs"]] == [{n % 3} for n in range(8)]
 
 
-def test_chats_are_rendered_by_the_models_own_template(result: dict[str, Any], model: Path) -> None:
+def test_chats_are_rendered_by_the_models_own_template(result: dict[str, Any], safetensors: Path) -> None:
     """The ids are those of the template of SmolLM2, rendered and tokenized without vLLM."""
-    file = model / "tokenizer.json"
+    file = safetensors / "tokenizer.json"
     template = ChatTemplate.beside(file)
     assert template is not None
     text = template.render(Request(model="smol", messages=tuple(Message(*said) for said in result["chat"])))
@@ -148,11 +140,11 @@ def children(pid: int) -> set[int]:
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_a_program_that_is_killed_leaves_no_engine(
-    program: Callable[..., subprocess.Popen[str]], model: Path, tmp_path: Path, sent: signal.Signals
+    program: Callable[..., subprocess.Popen[str]], safetensors: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:
     script = tmp_path / "starts.py"
     script.write_text(STARTS, encoding="utf-8")
-    with program(script, model) as running:
+    with program(script, safetensors) as running:
         assert running.stdout is not None
         assert any(line == "started\n" for line in running.stdout)
         started = children(running.pid)
