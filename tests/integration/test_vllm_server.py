@@ -76,7 +76,7 @@ async def test_a_flow_brings_its_server(safetensors: Path) -> None:
         total = runtime.ledger.total()
     assert [result.status for result in results] == ["ok", "ok"]
     assert results[0].outputs["fact"] == results[1].outputs["fact"] != ""
-    assert {call.usage.source for call in runtime.ledger} == {"server"}
+    assert {call.usage.source for call in runtime.ledger.calls} == {"server"}
     assert counted == Counters(total.prompt - total.cache_read, total.cache_read, total.completion)
     assert not runs(group)
 
