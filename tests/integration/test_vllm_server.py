@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from laconic import Flow, Runtime
-from laconic.backends import Counters, VLLMServer
+from laconic.backends import VLLMServer
+from laconic.backends.settled import settled_counters
 from laconic.errors import ServerNotStarted
 
 pytestmark = pytest.mark.integration
@@ -72,12 +73,15 @@ async def test_a_flow_brings_its_server(safetensors: Path) -> None:
         results = [await loaded.run(sea="the Baltic", runtime=runtime) for _ in range(2)]
         (group,) = engines(safetensors) - before  # two roles, one server
         assert runs(group)
-        counted = await (await runtime.models(loaded))["large"].backend.counters()
+        counted = await settled_counters((await runtime.models(loaded))["large"].backend)
         total = runtime.ledger.total()
     assert [result.status for result in results] == ["ok", "ok"]
     assert results[0].outputs["fact"] == results[1].outputs["fact"] != ""
     assert {call.usage.source for call in runtime.ledger.calls} == {"server"}
-    assert counted == Counters(total.prompt - total.cache_read, total.cache_read, total.completion)
+    assert counted is not None
+    server = counted.counters
+    assert (server.prompt, server.cached, server.generated) == (total.prompt, total.cache_read, total.completion)
+    assert server.requests == total.calls == 4
     assert not runs(group)
 
 
