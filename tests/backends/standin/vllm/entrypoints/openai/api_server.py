@@ -39,6 +39,8 @@ def main() -> None:
         print("OSError: [Errno 98] Address already in use", flush=True)
         sys.exit(1)
 
+    calls = 0
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -57,6 +59,11 @@ def main() -> None:
             if self.path != "/v1/chat/completions":
                 self._send({"error": "no such page"}, 404)
                 return
+            nonlocal calls
+            calls += 1
+            if how == f"dies at call {calls}":
+                print("(EngineCore pid=2) ERROR 01-01 00:00:00 [core.py:9] ValueError: the tide is out.", flush=True)
+                os._exit(1)
             message = {"role": "assistant", "content": "hello"}
             usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
             self._send({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
