@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import platform
 import subprocess
 from argparse import ArgumentParser, Namespace
@@ -32,7 +33,7 @@ class Served(msgspec.Struct, frozen=True):
         """One line about it, for a report."""
         block, blocks = self.facts.block or 0, self.facts.blocks or 0
         return (
-            f"vLLM {self.facts.version} with {self.model} ({accelerator()}), a prefix cache of {blocks:,} blocks of "
+            f"vLLM {self.facts.version} with {self.model}{weights(self.facts.root)} on {accelerator()}, a prefix cache of {blocks:,} blocks of "
             f"{block} tokens: {blocks * block:,} tokens"
         )
 
@@ -75,13 +76,26 @@ def small_model() -> Path:
     return folder
 
 
+def weights(root: str | None) -> str:
+    """The hash of a model's weights, where they are files of this machine; else where the server has them from."""
+    files = sorted(Path(root).glob("*.safetensors")) if root is not None else []
+    if not files:
+        return f" ({root})" if root is not None else ""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 22):
+                digest.update(chunk)
+    return f" (safetensors, SHA-256 {digest.hexdigest()})"
+
+
 def accelerator() -> str:
-    """The GPU's name, or that of the processor where there is none."""
+    """The GPU's name, or the kind of processor where there is none."""
     try:
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         return subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0]
     except (OSError, subprocess.CalledProcessError, IndexError):
-        return f"CPU, {platform.machine()}"
+        return f"the CPU ({platform.machine()})"
 
 
 async def _facts(url: str, model: str) -> ServerFacts:
