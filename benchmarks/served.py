@@ -32,10 +32,9 @@ class Served(msgspec.Struct, frozen=True):
     def about(self) -> str:
         """One line about it, for a report."""
         block, blocks = self.facts.block or 0, self.facts.blocks or 0
-        return (
-            f"vLLM {self.facts.version} with {self.model}{weights(self.facts.root)} on {accelerator()}, a prefix cache of {blocks:,} blocks of "
-            f"{block} tokens: {blocks * block:,} tokens"
-        )
+        model = f"{self.model}{weights(self.facts.root)} on {accelerator()}"
+        cache = f"{blocks:,} blocks of {block} tokens: {blocks * block:,} tokens"
+        return f"vLLM {self.facts.version} with {model}, a prefix cache of {cache}"
 
 
 def arguments(about: str, *, rounds: int, blocks: int) -> Namespace:
@@ -77,16 +76,13 @@ def small_model() -> Path:
 
 
 def weights(root: str | None) -> str:
-    """The hash of a model's weights, where they are files of this machine; else where the server has them from."""
+    """The hash of a model's (first) file of weights, if it is on this machine; else where the server has it from."""
     files = sorted(Path(root).glob("*.safetensors")) if root is not None else []
     if not files:
         return f" ({root})" if root is not None else ""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 22):
-                digest.update(chunk)
-    return f" (safetensors, SHA-256 {digest.hexdigest()})"
+    with files[0].open("rb") as first:
+        digest = hashlib.file_digest(first, "sha256").hexdigest()
+    return f" ({files[0].name}, SHA-256 {digest})"
 
 
 def accelerator() -> str:
