@@ -76,7 +76,7 @@ class Plan:
                 if call is not None:
                     self._open.append(self._groups.popleft())
                 return call
-        return None
+        return self.next() if self._fresh and not self._left else None  # all that was planned has been given up
 
     def _reserved(self, new: Group[Planned]) -> int:
         """Blocks that the open groups, and one that is to be begun, need for their prefix and another member."""

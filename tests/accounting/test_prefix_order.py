@@ -149,6 +149,29 @@ async def test_prompts_that_cannot_be_counted_are_sent_all_the_same() -> None:
     assert ledger.total(status="ok").calls == 6
 
 
+async def test_a_newcomer_goes_when_all_that_was_planned_is_given_up() -> None:
+    free, slots = asyncio.Event(), PrefixSlots(1, block=BLOCK)
+
+    async def call(number: int) -> int:
+        request = Request(model="m", prompt_token_ids=tuple(range(100 * number, 100 * number + 9)))
+        async with await slots.place(request, owner(number), None, ScriptedBackend("x").count):
+            await free.wait()
+        return number
+
+    first = [asyncio.create_task(call(number)) for number in range(20)]
+    while len(slots._places) < 19:  # noqa: ASYNC110  # until one is under way and the others wait
+        await asyncio.sleep(0)
+    slots.fill()  # all of them are planned
+    newcomer = asyncio.create_task(call(30))
+    while len(slots._places) < 20:  # noqa: ASYNC110  # until it waits
+        await asyncio.sleep(0)
+    for task in first[1:]:
+        task.cancel()
+    free.set()
+    async with asyncio.timeout(5):
+        assert await newcomer == 30
+
+
 async def test_calls_of_items_that_have_begun_go_first() -> None:
     slots = PrefixSlots(1, block=BLOCK)
     order: list[str] = []
