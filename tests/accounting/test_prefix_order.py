@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laconic.accounting.cache_belief import CacheBelief
 from laconic.accounting.call import Owner
 from laconic.accounting.ledger import Ledger
 from laconic.accounting.meter import Meter, MeteredModel
 from laconic.accounting.prefix_order import PrefixSlots
+from laconic.accounting.prefix_plan import Plan, Planned
 from laconic.accounting.slots import Slots
 from laconic.backends import Completion, Latency, Request, ScriptedBackend
 from laconic.errors import ServerFailure
@@ -149,27 +151,19 @@ async def test_prompts_that_cannot_be_counted_are_sent_all_the_same() -> None:
     assert ledger.total(status="ok").calls == 6
 
 
-async def test_a_newcomer_goes_when_all_that_was_planned_is_given_up() -> None:
-    free, slots = asyncio.Event(), PrefixSlots(1, block=BLOCK)
-
-    async def call(number: int) -> int:
-        request = Request(model="m", prompt_token_ids=tuple(range(100 * number, 100 * number + 9)))
-        async with await slots.place(request, owner(number), None, ScriptedBackend("x").count):
-            await free.wait()
-        return number
-
-    first = [asyncio.create_task(call(number)) for number in range(20)]
-    while len(slots._places) < 19:  # noqa: ASYNC110  # until one is under way and the others wait
-        await asyncio.sleep(0)
-    slots.fill()  # all of them are planned
-    newcomer = asyncio.create_task(call(30))
-    while len(slots._places) < 20:  # noqa: ASYNC110  # until it waits
-        await asyncio.sleep(0)
-    for task in first[1:]:
-        task.cancel()
-    free.set()
-    async with asyncio.timeout(5):
-        assert await newcomer == 30
+def test_a_newcomer_goes_when_all_that_was_planned_is_given_up() -> None:
+    plan = Plan(CacheBelief(BLOCK, None))
+    waiting = [Planned(ids=(n,), marks=(), expected=1) for n in range(20)]
+    for call in waiting:
+        plan.add(call)
+    given = plan.next()
+    assert given is waiting[0]
+    for call in waiting[1:]:
+        call.gone = True
+    newcomer = Planned(ids=(99,), marks=(), expected=1)
+    plan.add(newcomer)
+    assert plan.next() is newcomer
+    assert plan.next() is None
 
 
 async def test_calls_of_items_that_have_begun_go_first() -> None:
