@@ -57,18 +57,11 @@ async def test_the_model_of_the_cache_and_the_real_one_read_the_same(backend: Op
     assert 0 < sum(modelled) < sum(read // facts.block * facts.block for read in map(len, beginnings)) * 5
 
 
-def archive(url: str, name: str, key_env: str | None) -> Flow:
+def archive(vllm: VLLMServer) -> Flow:
+    extra = {"cache_salt": secrets.token_hex(8)}
     return Flow(
         name="archive",
-        models={
-            "large": {
-                "backend": "vllm",
-                "model": name,
-                "url": url,
-                "key_env": key_env,
-                "extra": {"cache_salt": secrets.token_hex(8)},
-            }
-        },
+        models={"large": {"backend": "vllm", "model": vllm.name, "url": vllm.url, "extra": extra}},
         inputs={"prompts": "list"},
         nodes={
             "each": {
@@ -83,12 +76,9 @@ def archive(url: str, name: str, key_env: str | None) -> Flow:
     )
 
 
-async def test_in_prefix_order_far_more_is_read_from_the_cache(
-    vllm: VLLMServer, backend: OpenAIBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VLLM_KEY_OF_THE_TEST", vllm.key or "")
+async def test_in_prefix_order_far_more_is_read_from_the_cache(vllm: VLLMServer, backend: OpenAIBackend) -> None:
     chance = random.Random(3)
-    documents = ["".join(chance.sample(FACTS, 24)) for _ in range(8)]
+    documents = ["".join(chance.sample(FACTS, 24)) for _ in range(7)]
     prompts = [{"document": document, "number": number} for document in documents for number in range(4)]
     chance.shuffle(prompts)
     read: dict[str, int] = {}
@@ -96,8 +86,7 @@ async def test_in_prefix_order_far_more_is_read_from_the_cache(
     for order in orders:
         before = await settled_counters(backend)
         async with Runtime(order=order) as runtime:
-            flow = archive(vllm.url, vllm.name, "VLLM_KEY_OF_THE_TEST" if vllm.key else None)
-            result = await flow.run(prompts=prompts, runtime=runtime)
+            result = await archive(vllm).run(prompts=prompts, runtime=runtime)
         assert result.status == "ok", result.error
         assert len(result.outputs["answers"]) == len(prompts)
         total = result.ledger.total()
