@@ -23,6 +23,8 @@ from .slots import Counting, Slots, Waiting, first_piece
 
 HORIZON = 4096
 """Calls that may wait at once, to be chosen from; each is a task and the token ids of its prompt."""
+PATIENCE = 30.0
+"""Seconds that counting a prompt may take; after that it is sent without being known."""
 GATHERING = 0.05
 """Seconds that a choice may wait for prompts that are just being counted."""
 
@@ -69,8 +71,9 @@ class PrefixSlots(Slots):
         try:
             await asyncio.sleep(0)  # whoever comes in the same moment is company
             if (count is None or count.ids is None) and self._arriving + self.taken + len(self._places) > 1:
-                with suppress(LaconicError):  # the call itself will meet what stands in the way
-                    count = await counting(request)
+                with suppress(LaconicError, TimeoutError):  # the call itself will meet what stands in the way
+                    async with asyncio.timeout(PATIENCE):
+                        count = await counting(request)
             return Place(self, request, owner, count)
         finally:
             self._arriving -= 1

@@ -19,7 +19,7 @@ from typing import IO, Any
 import msgspec
 
 from ..errors import ModelFileError
-from .own_server import SharedServers
+from .own_server import OwnProcess, SharedServers
 
 LAST_WORDS = 5.0
 """Seconds that a process which could not load its model has to end, and to have written why."""
@@ -37,27 +37,20 @@ class Settings(msgspec.Struct, frozen=True):
     """Fields of llama.cpp's parameters."""
 
 
-class LlamaServer:
+class LlamaServer(OwnProcess):
     """One child process. Every method may be called from any thread."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.settings = settings
         self.key: str | None = secrets.token_urlsafe(24)
         """What a client must send to be answered."""
         self.address = ""
         """`http://127.0.0.1:PORT`, once it is started."""
         self.url = ""
-        self._process: subprocess.Popen[str] | None = None
         self._messages: IO[str] | None = None
         self._starting = threading.Lock()
         self._state = threading.Lock()
-        self.stopped = False
-        """Whether it was ended on purpose."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still become, or is, a running server."""
-        return not self.stopped and (self._process is None or self._process.poll() is None)
 
     def start(self) -> None:
         """Load the model, unless that was done; takes seconds.
@@ -86,15 +79,6 @@ class LlamaServer:
                 raise ModelFileError(f"llama.cpp cannot load {self.settings.path}: {self._reason(said)}.")
             self.address = said["address"]
             self.url = f"{self.address}/v1"
-
-    def ends_within(self, seconds: float) -> bool:
-        """Whether the process has ended, or ends in this time."""
-        process = self._process
-        if process is None or self.stopped:
-            return self.stopped
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-        return process.poll() is not None
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""

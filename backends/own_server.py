@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Hashable
-from typing import Protocol, TypeVar
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 Settings = TypeVar("Settings", bound=Hashable)
 
@@ -35,6 +37,29 @@ class OwnServer(Protocol):
     def stop(self) -> None:
         """End it, whatever it is doing."""
         ...
+
+
+class OwnProcess:
+    """What a server in a child process knows of that process."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        """Whether it was ended on purpose."""
+        self._process: subprocess.Popen[Any] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still become, or is, a running server."""
+        return not self.stopped and (self._process is None or self._process.poll() is None)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it has ended, or ends in this time."""
+        process = self._process
+        if process is None or self.stopped:
+            return self.stopped
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return process.poll() is not None
 
 
 Server = TypeVar("Server", bound=OwnServer)

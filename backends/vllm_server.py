@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from ..errors import ServerNotStarted
 from .memory_shares import EXPLICIT, cpu_cache
+from .own_server import OwnProcess
 from .vllm_arguments import command_line, environment
 from .vllm_log import PORT_IN_USE, diagnose
 from .vllm_model import find_model, served_name
@@ -40,7 +41,7 @@ LOG_READ = 1 << 20
 CACHE_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 
 
-class VLLMServer:
+class VLLMServer(OwnProcess):
     """One vLLM server. Every method may be called from any thread.
 
     with VLLMServer("models/smollm2", context=2048) as server:
@@ -69,6 +70,7 @@ class VLLMServer:
 
         Raises `ModelFileError` if the folder is not there or holds no model, and `FlowError` for a wrong option.
         """
+        super().__init__()
         self.model = find_model(model)
         self.name = name or served_name(model)
         self.key = key
@@ -77,8 +79,6 @@ class VLLMServer:
         """`http://127.0.0.1:PORT/v1`, once it is started."""
         self.log: Path | None = None
         """What vLLM printed. The file stays if the server failed, and is deleted when it is stopped in good order."""
-        self.stopped = False
-        """Whether it was ended on purpose."""
         self._context = context
         self._memory = memory
         self._options = {name: value for name, value in (options or {}).items() if name != "env"}
@@ -86,7 +86,6 @@ class VLLMServer:
         self._environment = environment(options or {})
         self._port = port
         self._python = python
-        self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., VLLMServer] | None = None
         self._status: int | None = None
         self._starting = threading.Lock()
@@ -104,11 +103,6 @@ class VLLMServer:
     ) -> None:
         self.stop()
 
-    @property
-    def alive(self) -> bool:
-        """Whether it can still become, or is, a running server."""
-        return not self.stopped and (self._process is None or self._process.poll() is None)
-
     def start(self) -> None:
         """Load the model, unless that was done, and wait until it answers: a minute or many, as the model is large.
 
@@ -122,15 +116,6 @@ class VLLMServer:
             except BaseException as error:
                 self._finish(keep_log=isinstance(error, ServerNotStarted))
                 raise
-
-    def ends_within(self, seconds: float) -> bool:
-        """Whether the server has ended, or ends in this time."""
-        process = self._process
-        if process is None or self.stopped:
-            return self.stopped
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-        return process.poll() is not None
 
     def stop(self) -> None:
         """End the server and all its processes, whatever they are doing; takes some seconds."""

@@ -107,10 +107,11 @@ class Runtime:
         if known is None:
             async with self._opening:
                 backend = self._given.get(role) or await self._open(spec, identity, beside)
+                slots = None if spec is None else await self._queue(spec, identity, backend)
             known = MeteredModel(role, backend)
+            known.slots = slots
             if spec is not None:
                 known.price, known.retries = spec.price, spec.retries
-                known.slots = await self._queue(spec, identity, backend)
             self._roles[role, identity] = known
         return known
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laconic.accounting import prefix_order
 from laconic.accounting.cache_belief import CacheBelief
 from laconic.accounting.call import Owner
 from laconic.accounting.ledger import Ledger
@@ -164,6 +165,19 @@ def test_a_newcomer_goes_when_all_that_was_planned_is_given_up() -> None:
     plan.add(newcomer)
     assert plan.next() is newcomer
     assert plan.next() is None
+
+
+async def test_a_server_that_never_counts_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix_order, "PATIENCE", 0.01)
+    backend = scripted(None)
+
+    async def count(request: Request) -> Any:
+        await asyncio.Event().wait()
+
+    backend.count = count  # type: ignore[method-assign]  # a server that hangs when it is asked to count
+    async with asyncio.timeout(10):
+        ledger, _ = await sent(prompts(2, 3), PrefixSlots(2, block=BLOCK), backend)
+    assert ledger.total(status="ok").calls == 6
 
 
 async def test_calls_of_items_that_have_begun_go_first() -> None:

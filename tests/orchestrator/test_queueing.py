@@ -102,6 +102,21 @@ async def test_order_is_kept_only_where_it_can_help(facts: ServerFacts, order: O
     assert steered is None, "a script does not tell how busy it is"
 
 
+async def test_runs_that_open_a_model_at_the_same_time_share_its_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(ScriptedBackend):
+        async def facts(self) -> ServerFacts:
+            await asyncio.sleep(0)
+            return await super().facts()
+
+    async def open_slow(*_: Any, **__: Any) -> Slow:
+        return Slow(echo, model="script")
+
+    monkeypatch.setattr(runtime, "open_backend", open_slow)
+    async with Runtime() as shared:
+        opened = await asyncio.gather(*(shared.models(flow()) for _ in range(4)))
+    assert len({id(models["large"].slots) for models in opened}) == 1
+
+
 class Busy(ScriptedBackend):
     """Says that it is a vLLM with a long queue, until somebody has heard it."""
 
