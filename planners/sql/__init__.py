@@ -1,0 +1,1 @@
+"""Text-to-SQL: schema linking, and the ways to write a query."""

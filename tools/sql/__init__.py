@@ -1,0 +1,1 @@
+"""SQL as a tool: databases that can only be read."""

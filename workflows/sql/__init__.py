@@ -1,0 +1,1 @@
+"""Text-to-SQL flows, from the cheapest to the dearest, and the routed one."""
