@@ -13,6 +13,30 @@ Status = Literal["ok", "failed", "timeout", "aborted", "discarded", "replayed"]
 `discarded`: answered, but the answer was not used. `replayed`: not sent at all, the answer was there already."""
 
 
+class Discard(msgspec.Struct, frozen=True, gc=False):
+    """Word that what `node` and all below it were answered so far, in one item of a run, was not used."""
+
+    run: str
+    item: str
+    node: str
+    at: float
+    """Unix time, seconds: what began later is not meant."""
+
+    def meant(self, call: Call) -> bool:
+        """Whether it is about this call, which becomes `discarded`."""
+        return (
+            call.status == "ok"
+            and call.item == self.item
+            and call.started <= self.at
+            and is_under(call.node, self.node)
+        )
+
+
+def is_under(node: str, path: str) -> bool:
+    """Whether `node` is the node at `path` or one below it (`answer`, `answer/plan`, `answer[3]`)."""
+    return node.startswith(path) and node[len(path) : len(path) + 1] in ("", "/", "[")
+
+
 class Owner(msgspec.Struct, frozen=True, gc=False):
     """Whose tokens a call's tokens are."""
 

@@ -21,7 +21,7 @@ import msgspec
 from ..backends.request import Completion, Request
 from ..errors import LedgerError
 from ..version import __version__
-from .call import Call
+from .call import Call, Discard
 from .opening import check_version, look_at, open_to_read, open_to_write, plainly
 from .readings import Reading
 from .runs import RunRecord
@@ -68,6 +68,10 @@ class Database:
     def write_call(self, call: Call) -> None:
         """Queue a call. Costs no more than that; see `fault` and `flush` for what went wrong later."""
         self._put(call)
+
+    def write_discard(self, word: Discard) -> None:
+        """Queue that calls which are in the file, or before it in the queue, were answered for nothing."""
+        self._put(word)
 
     def write_response(self, key: str, request: Request, completion: Completion) -> int:
         """Queue an answer; an earlier one under the same key is replaced. Returns its place in the order of entries."""

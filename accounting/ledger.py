@@ -6,13 +6,16 @@ and, if it is given a `Database`, in a SQLite file as well, written by a thread 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import msgspec
+
 from ..errors import LedgerError
-from .call import Call
+from .call import Call, Discard, is_under
 from .totals import Total
 
 if TYPE_CHECKING:
@@ -78,6 +81,18 @@ class Ledger:
             self._runs[call.run] = [call]
         if self._write is not None:
             self._write(call)
+
+    def discard(self, *, run: str, item: str, node: str) -> None:
+        """Enter that the answers of a node, and of all below it, were not used: those calls become `discarded`.
+
+        Their tokens stay as they are. It is the only thing about a call that can be known no sooner than after its end.
+        """
+        word = Discard(run, item, node, time.time())
+        for call in self._runs.get(run, ()):
+            if word.meant(call):
+                msgspec.structs.force_setattr(call, "status", "discarded")
+        if self.database is not None:
+            self.database.write_discard(word)
 
     @property
     def calls(self) -> Sequence[Call]:
@@ -171,8 +186,7 @@ class Ledger:
             if key == "under":
                 if not isinstance(wanted, str):
                     raise LedgerError("`under` takes one node path, such as under='answer'")
-                below = (f"{wanted}/", f"{wanted}[")
-                calls = [call for call in calls if call.node == wanted or call.node.startswith(below)]
+                calls = [call for call in calls if is_under(call.node, wanted)]
                 continue
             getter = _getter(key)
             values = {wanted} if isinstance(wanted, str) else set(wanted)

@@ -3,8 +3,9 @@
 Whoever has something to write puts it on a queue, which costs a fraction of a microsecond. The thread takes all that
 is queued and commits it in one transaction: batches grow with the load, and a quiet ledger is milliseconds behind.
 
-Invariants: what was committed is never touched again; what could not be committed stays in `unwritten`, in order, and
-is tried again with what comes later, on `flush` and on `stop`; nothing that is put on the queue can end the thread.
+Invariants: what was committed is never touched again, but for the status of calls that turn out to be discarded; what
+could not be committed stays in `unwritten`, in order, and is tried again with what comes later, on `flush` and on
+`stop`; nothing that is put on the queue can end the thread.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .call import Call
+from .call import Call, Discard
 from .schema import CALL_COLUMNS, READING_COLUMNS, RESPONSE_COLUMNS, RUN_COLUMNS, row_of
 
 BATCH = 16_384
@@ -52,7 +53,10 @@ class Row(msgspec.Struct, frozen=True):
 
 COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS}
 
-Entry = Call | Response | Row
+Entry = Call | Response | Row | Discard
+
+DISCARD = """UPDATE calls SET status = 'discarded' WHERE run = ?1 AND item = ?2 AND status = 'ok' AND started <= ?4
+    AND substr(node, 1, length(?3)) = ?3 AND substr(node, length(?3) + 1, 1) IN ('', '/', '[')"""
 
 
 class Writer:
@@ -148,6 +152,9 @@ class Writer:
                 responses = [_response(entry, clean) for entry in entries if type(entry) is Response]
                 self._insert("INSERT OR REPLACE INTO responses", RESPONSE_COLUMNS, responses, clean)
             self._insert("INSERT INTO calls", CALL_COLUMNS, calls, clean)
+            if len(calls) < len(entries):
+                words = [msgspec.structs.astuple(entry) for entry in entries if type(entry) is Discard]
+                connection.executemany(DISCARD, [tuple(map(_clean, word)) for word in words] if clean else words)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import InputError, LaconicError
 from ..orchestrator import Flow, Node
-from ..orchestrator.node import RoleMark, ToolMark, marked
+from ..orchestrator.part import RoleMark, ToolMark, marked
 from ..orchestrator.template import tree_references
 
 

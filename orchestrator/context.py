@@ -136,6 +136,13 @@ class Context:
             on_delta=on_delta,
         )
 
+    def discard(self, child: str) -> None:
+        """Say that what the node `child`, which this one expanded into, answered is not used.
+
+        Its calls, and those of all below it, are `discarded` in the ledger; their tokens stay in the bill.
+        """
+        self.run.meter.ledger.discard(run=self.run.id, item=self.item, node=f"{self.path}/{child}")
+
     async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
         """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""
         tool = self.tools.get(name)

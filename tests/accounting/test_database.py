@@ -390,3 +390,19 @@ class TestReadings:
             for call in calls:
                 database.write_call(call)
             assert database.calls_within(2.0, 4.0) == calls[2:]
+
+
+def test_what_was_discarded_is_so_in_the_file(path: Path, make: Make) -> None:
+    with Database(path) as database:
+        ledger = Ledger(database)
+        for number in range(3):
+            ledger.append(make(100, 30, node=f"answer/basic/{number}", item="1"))
+        ledger.append(make(10, 3, node="answer/route", item="1"))
+        database.flush()
+        ledger.append(make(100, 30, node="answer/basic", item="1"))
+        ledger.discard(run="r1", item="1", node="answer/basic")
+        ledger.append(make(50, 3, node="answer/basic", item="1", started=time.time() + 1))
+    statuses = [(call.node, call.status) for call in Ledger.load(path).calls]
+    assert statuses == [(call.node, call.status) for call in ledger.calls]
+    assert [status for _, status in statuses].count("discarded") == 4
+    assert Ledger.load(path).total() == ledger.total()

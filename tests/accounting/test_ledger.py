@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from laconic.accounting import Call, Database, Ledger, Price
+from laconic.accounting import Call, Database, Ledger, Price, Total
 from laconic.backends.backend import Counters
 from laconic.backends.usage import NOTHING, Usage
 from laconic.errors import LedgerError
@@ -132,3 +133,23 @@ def test_in_memory_there_is_nothing_to_flush(ledger: Ledger) -> None:
     ledger.flush()
     ledger.close()
     assert len(ledger.calls) == 5
+
+
+def test_discarded_answers_keep_their_tokens_and_say_so(make: Make) -> None:
+    ledger = Ledger()
+    before = [
+        make(100, 30, node="answer/basic/draft", item="1"),
+        make(9, 1, node="answer/basic", item="1", status="failed", error="cut"),
+        make(80, 20, node="answer/basic[0]", item="1"),
+        make(70, 10, node="answer/basic2", item="1"),
+        make(60, 10, node="answer/basic", item="2"),
+        make(50, 10, node="answer/basic", item="1", run="r2"),
+    ]
+    for call in before:
+        ledger.append(call)
+    total = ledger.total()
+    ledger.discard(run="r1", item="1", node="answer/basic")
+    ledger.append(make(40, 10, node="answer/basic", item="1", started=time.time() + 1))
+    assert [call.status for call in ledger.calls] == ["discarded", "failed", "discarded", "ok", "ok", "ok", "ok"]
+    assert ledger.total(status="discarded").total == 230
+    assert ledger.total() == total + Total.of(ledger.calls[-1:])
