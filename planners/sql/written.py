@@ -14,9 +14,10 @@ _NAME = r"(?:\w+|\"[^\"]*\"|`[^`]*`|\[[^\]]*\])"
 _WITH = rf"WITH\s+(?:RECURSIVE\s+)?{_NAME}\s*(?:\([^()]*\)\s*)?AS\s*(?:NOT\s+MATERIALIZED\s*|MATERIALIZED\s*)?\("
 _SELECT = r"\b(?=\s*[^\s;)])"
 _START = rf"(?:SELECT{_SELECT}|{_WITH})"
-_IN_CODE = re.compile(rf"(?<![\w.]){_START}", re.IGNORECASE)
+_COMMENT = r"--[^\n]*|/\*.*?\*/"
+_IN_CODE = re.compile(rf"{_COMMENT}|(?<![\w.])({_START})", re.IGNORECASE | re.DOTALL)
 _AT_LINE = re.compile(rf"(?:^[\s>*-]*|[:`][\s*]*)((?-i:SELECT|select){_SELECT}|{_WITH})", re.IGNORECASE | re.MULTILINE)
-_IN_PROSE = re.compile(rf"(?<!\w){_START}")
+_IN_PROSE = re.compile(rf"(?<!\w)({_START})")
 _GOES_ON = re.compile(
     r"\s*(?:[(),]|--|/\*|(?:SELECT|FROM|WHERE|GROUP|HAVING|ORDER|LIMIT|OFFSET|UNION|INTERSECT|EXCEPT|WINDOW|AND|OR|ON"
     r"|(?:LEFT|RIGHT|FULL|INNER|CROSS|NATURAL)?\s*(?:OUTER\s+)?JOIN)\b)",
@@ -24,7 +25,7 @@ _GOES_ON = re.compile(
 )
 _BEYOND = re.compile(r";|\n\n")
 _SKIPPED = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]\n]*\]|--[^\n]*|/\*.*?\*/",
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]\n]*\]|" + _COMMENT,
     re.DOTALL,
 )
 """What is passed over as a whole: text and names in quotes, comments."""
@@ -51,7 +52,10 @@ def _statements(text: str, start: re.Pattern[str], *, prose: bool) -> Iterator[s
     """The complete statements of `text`, in their order."""
     position = 0
     while match := start.search(text, position):
-        begin = match.start(match.lastindex or 0)
+        if match[1] is None:  # a comment, which may hold a statement: thoughts are written there
+            position = match.end()
+            continue
+        begin = match.start(1)
         end = _end(text, begin, prose=prose)
         if end is None:  # nor is anything inside it a statement of its own
             beyond = _BEYOND.search(text, match.end())

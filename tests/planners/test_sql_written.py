@@ -32,6 +32,7 @@ QUERY = "SELECT name FROM people WHERE age > 3"
         f"{QUERY};\nSELECT broken FROM (SELECT",
         f"{QUERY}; DROP TABLE people;",
         f"```sql\nDROP TABLE people;\n{QUERY};\n```",
+        f"```sql\n-- the ages: SELECT age FROM people\n/* SELECT 1; */\n{QUERY}\n```",
         f"```sql\n-- the names; all of them\n{QUERY}\n```",
         f"```sql\n{QUERY}\n```\n```sql\nDROP TABLE people\n```",
     ],
