@@ -48,15 +48,15 @@ class Writer(msgspec.Struct, frozen=True):
         Each is a call of purpose `repair`, which is shown the query and the problem. It ends early when the model
         writes a query that it was told about before.
         """
-        best, seen = attempt, {attempt.sql}
+        best, told = attempt, {attempt.sql}
         for _ in range(times):
             if not attempt.problem:
                 break
             self.ctx.note(f"asked for a better query: {attempt.problem}")
             asked = repair_prompt(self.prompt, attempt.sql, attempt.problem)
             attempt = await executed(self.database, await self.write("repair", asked))
-            if attempt.sql in seen:
+            if attempt.sql and attempt.sql in told:
                 break
-            seen.add(attempt.sql)
+            told.add(attempt.sql)
             best = max(best, attempt, key=lambda one: one.worth)
         return best
