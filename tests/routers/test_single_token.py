@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,12 @@ OPTIONS = {"yes": "right", "no": "wrong", "maybe": ""}
 class Token(Node):
     """Decides by a single token; the value is the verdict."""
 
-    more: dict[str, Any] = {}
+    more: dict[str, Any]
 
     async def run(self, ctx: Context) -> Verdict:
         return await decide_by_token(
             ctx, instruction="Is it so?", text="the text", options=OPTIONS, model="small", **self.more
         )
-
-
-def says(**logprobs: float) -> Callable[[Request], Completion]:
-    """A model whose next token has these probabilities, whatever it is asked."""
-    return lambda request: completion({token: math.exp(value) for token, value in logprobs.items()})
 
 
 def completion(probabilities: dict[str, float]) -> Completion:
@@ -62,9 +56,8 @@ async def decided(model: ScriptedBackend, **more: Any) -> Result:
 
 
 async def test_the_logprobs_of_one_token_are_the_probabilities() -> None:
-    model = ScriptedBackend(
-        lambda request: completion({"A": 0.5, " a": 0.1, "B": 0.2, "The": 0.1, "AB": 0.08, "C": 0.02})
-    )
+    said = {"A": 0.5, " a": 0.1, "B": 0.2, "The": 0.1, "AB": 0.08, "C": 0.02}
+    model = ScriptedBackend(lambda request: completion(said))
     result = await decided(model)
     verdict = result.outputs["verdict"]
     assert verdict.label == "yes"
@@ -110,7 +103,7 @@ async def test_without_logprobs_the_token_is_a_vote() -> None:
 
 
 async def test_a_model_that_speaks_of_something_else_leaves_all_as_likely() -> None:
-    verdict = (await decided(ScriptedBackend(says(The=-0.1)))).outputs["verdict"]
+    verdict = (await decided(ScriptedBackend(lambda request: completion({"The": 0.9})))).outputs["verdict"]
     assert verdict.mass == 0
     assert set(verdict.probabilities.values()) == {1 / 3}
 
