@@ -50,7 +50,7 @@ class LLM(Asking):
         if answer.tier not in item.tiers:
             return self.dearest(ctx, item, f"the model {self.model} named {answer.tier[:80]!r}, which is no tier")
         confidence = min(1.0, max(1 / len(item.tiers), answer.confidence))
-        rest = (1.0 - confidence) / max(1, len(item.tiers) - 1)
+        rest = min(confidence, (1.0 - confidence) / max(1, len(item.tiers) - 1))
         return {tier: confidence if tier == answer.tier else rest for tier in item.tiers}
 
 
