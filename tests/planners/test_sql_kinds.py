@@ -131,6 +131,12 @@ async def test_an_error_is_shown_with_the_query_and_repaired(town: Town) -> None
     assert BAD in town.prompts[1]
     assert "no such column: nam" in town.prompts[1]
     assert "First this." not in town.prompts[1]
+    assert all("divide the question" in prompt for prompt in town.prompts)
+
+
+async def test_the_question_may_be_divided_only_when_a_query_is_written_again(town: Town) -> None:
+    await town(WRITE | {"refine": 1, "divide": "repair"}, [BAD, f"A part.\n```sql\n{GOOD}\n```\n\nIt explains."])
+    assert ["divide the question" in prompt for prompt in town.prompts] == [False, True]
 
 
 async def test_a_query_that_finds_nothing_is_asked_about_and_kept_if_the_next_is_no_better(town: Town) -> None:
