@@ -82,8 +82,8 @@ def compare(
     """
     loaded = with_models(load_flows(flows, change), model_specs(model))
     entrants = contestants([(path.stem, flow) for path, flow in zip(flows, loaded, strict=True)])
-    items = read_items(data, limit) if score == "text" else read_sql_items(data, limit)
     scorer = _scorer(score, databases, data)
+    items = read_items(data, limit) if score == "text" else read_sql_items(data, limit)
     run_to_the_end(leave_out_unfit(entrants, items, scorer))
     tell_problems(items)
     if report is not None and not report.parent.is_dir():
