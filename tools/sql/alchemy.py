@@ -5,11 +5,12 @@ gone); the read-only transaction (PostgreSQL, MySQL, MariaDB, Oracle); the rollb
 `path`. Where it matters, use an account that may only read: a server's own functions can do what no transaction undoes,
 and the guard knows only some of them by name.
 
-PostgreSQL, MySQL, MariaDB and SQLite end a statement whose time is over; for others the time is looked at between rows.
+PostgreSQL, MySQL, MariaDB and SQLite end a statement whose time is over; others are no longer waited for.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import FlowError, SQLFailed, ToolError
-from .database import MOST_ROWS, SAMPLED_ROWS, SECONDS, Database, Watch
+from .database import MOST_ROWS, SAMPLED_ROWS, SECONDS, Database, Watch, overdue
 from .guard import only_reads
 from .schema import Column, TableInfo
 from .sqlite import STEPS, confine, explanation, opened
@@ -27,7 +28,6 @@ from .table import Table
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine, Executable, Inspector
     from sqlalchemy.engine import URL
-    from sqlalchemy.exc import SQLAlchemyError
 
 _SQLGLOT_NAMES = {"postgresql": "postgres", "mssql": "tsql", "mariadb": "mysql"}
 """What sqlglot calls a dialect, where SQLAlchemy calls it otherwise."""
@@ -44,7 +44,7 @@ class AnyDatabase(Database):
     """A database by its URL. Needs its driver."""
 
     def __init__(self, url: str, *, rows: int = MOST_ROWS, seconds: float = SECONDS) -> None:
-        """Raises FlowError for a URL that cannot be used; nothing is connected yet."""
+        """`$NAME` in the URL is filled in from the environment. Raises FlowError for a URL that cannot be used."""
         self._url = _parsed(url)
         super().__init__(Path(self._url.database or "").stem, rows=rows, seconds=seconds)
 
@@ -94,26 +94,29 @@ class AnyDatabase(Database):
                     yield connection
                 finally:
                     connection.rollback()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise self._explanation(error, watch) from None
         except ImportError as error:
             raise SQLFailed(f"the driver of {self._url.drivername} is not installed: {error}") from None
 
-    def _explanation(self, error: SQLAlchemyError, watch: Watch) -> ToolError:
+    def _explanation(self, error: Exception, watch: Watch) -> ToolError:
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, sqlite3.Error):
             return explanation(cause, self.name, watch)
         if watch.is_over():
-            return watch.overdue()
+            return overdue(watch.seconds)
         return SQLFailed(f"the query failed: {' '.join(str(cause).split())}")
 
 
 def _parsed(url: str) -> URL:
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
     try:
-        parsed = make_url(url)
+        parsed = make_url(os.path.expandvars(url))
+        parsed.get_dialect()
+    except NoSuchModuleError:
+        raise FlowError(f"SQLAlchemy knows no database {parsed.drivername!r}") from None
     except (SQLAlchemyError, ValueError):
         raise FlowError("the url of the database is not one: DIALECT://USER:PASSWORD@HOST/DATABASE") from None
     if not parsed.database:
@@ -149,7 +152,7 @@ def _fetch(connection: Connection, statement: Executable, most: int, watch: Watc
     rows: list[tuple[Any, ...]] = []
     for row in result:
         if watch.is_over():
-            raise watch.overdue()
+            raise overdue(watch.seconds)
         if len(rows) == most:
             return Table(tuple(result.keys()), tuple(rows), more=True)
         rows.append(tuple(row))

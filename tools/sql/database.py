@@ -23,6 +23,8 @@ from .table import Table
 
 MOST_ROWS = 1000
 SECONDS = 10.0
+GRACE = 1.5
+"""Seconds after which one does not wait any longer for a database that does not stop by itself."""
 SAMPLED_ROWS = 1000
 """Rows from the beginning of a table among which its sample values are looked for."""
 
@@ -42,10 +44,6 @@ class Watch:
     def is_over(self) -> bool:
         """Whether the work has to stop."""
         return self._given_up.is_set() or time.monotonic() > self._until
-
-    def overdue(self) -> SQLFailed:
-        """What is said of work that was stopped."""
-        return SQLFailed(f"the query took longer than {self.seconds:g} s and was stopped; ask for less at once")
 
 
 class Database(ABC):
@@ -93,9 +91,26 @@ class Database(ABC):
 
     async def _in_thread(self, work: Callable[[Watch], Result]) -> Result:
         given_up = Event()
+        loop = asyncio.get_running_loop()
+        limit = asyncio.timeout(None)
+
+        def begin_to_count() -> None:
+            if not given_up.is_set():
+                limit.reschedule(loop.time() + self.seconds + GRACE)
+
+        def timed() -> Result:
+            loop.call_soon_threadsafe(begin_to_count)
+            return work(Watch(self.seconds, given_up))
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                _threads, lambda: work(Watch(self.seconds, given_up))
-            )
+            async with limit:
+                return await loop.run_in_executor(_threads, timed)
+        except TimeoutError:
+            raise overdue(self.seconds) from None
         finally:
             given_up.set()
+
+
+def overdue(seconds: float) -> SQLFailed:
+    """What is said of a query that was stopped."""
+    return SQLFailed(f"the query took longer than {seconds:g} s and was stopped; ask for less at once")

@@ -7,13 +7,18 @@ from pathlib import Path
 from ...backends.nearest import did_you_mean
 from ...errors import SQLFailed
 
+MOST_CHARS = 100
+"""Longest name of a database, in characters."""
+
 
 def find_database(folder: Path, name: str) -> Path:
     """The file of the database `name`; without a name, the only one. Raises SQLFailed with the nearest names."""
     if name:
         path = _file(folder, name)
         if path is None:
-            raise SQLFailed(f"there is no database {name!r}.{did_you_mean(name, database_names(folder))}")
+            raise SQLFailed(
+                f"there is no database {name[:MOST_CHARS]!r}.{did_you_mean(name[:MOST_CHARS], database_names(folder))}"
+            )
         return path
     names = database_names(folder)
     if len(names) != 1:
@@ -35,7 +40,7 @@ def database_names(folder: Path) -> list[str]:
 
 def _file(folder: Path, name: str) -> Path | None:
     # A name is one part of a path, and no link may lead out of the folder.
-    if "\0" in name or Path(name).name != name or "\\" in name:
+    if len(name) > MOST_CHARS or "\0" in name or Path(name).name != name or "\\" in name:
         return None
     inside = folder.resolve()
     for path in (folder / f"{name}.sqlite", folder / name / f"{name}.sqlite"):

@@ -117,4 +117,5 @@ def _reason(error: Exception) -> str:
         return " ".join(str(error).split())
     first = details[0]
     near = f"{first.get('start_context') or ''}{first.get('highlight') or ''}".strip()[-60:]
-    return f"{first.get('description', '').rstrip('.')} at line {first.get('line')}, after {near!r}"
+    complaint = first.get("description", "").partition(" but got")[0].rstrip(".")
+    return f"{complaint} at line {first.get('line')}, after {near!r}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ...errors import SQLFailed, SQLRefused
-from .database import MOST_ROWS, SAMPLED_ROWS, SECONDS, Database, Watch
+from .database import MOST_ROWS, SAMPLED_ROWS, SECONDS, Database, Watch, overdue
 from .guard import MOST_CHARS, may_be_called, only_reads
 from .schema import Column, TableInfo
 from .table import Table
@@ -28,6 +28,8 @@ LOCK_SECONDS = 1.0
 
 STEPS = 2000
 """Steps of SQLite's machine between two looks at the clock: far less than a millisecond."""
+_TRAILING = "; \t\r\n"
+"""What may stand behind a statement, and is taken by Python's driver for the beginning of a second one."""
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
 _HARMLESS_PRAGMAS = frozenset({"data_version", "page_size"})
 """What full-text tables ask of SQLite when they are read."""
@@ -44,7 +46,7 @@ class SQLite(Database):
         only_reads(sql, "sqlite")
         with self._reading(watch) as connection:
             confine(connection)
-            return _fetch(connection, sql, self.rows)
+            return _fetch(connection, sql.rstrip(_TRAILING), self.rows)
 
     def _tables(self, watch: Watch) -> list[TableInfo]:
         with self._reading(watch) as connection:
@@ -90,6 +92,10 @@ def confine(connection: sqlite3.Connection) -> None:
     """Let statements on this connection do nothing but select, from now on."""
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA trusted_schema = OFF")  # a view of an untrusted file calls only innocuous functions
+    # SQLite makes a virtual table known when it is first used, by steps that look like writing: so use each before.
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL%'").fetchall():
+        with suppress(sqlite3.Error):
+            connection.execute(f"PRAGMA table_info({_quoted(name)})")
     connection.set_authorizer(_authorize)
 
 
@@ -108,8 +114,8 @@ def explanation(error: sqlite3.Error, name: str, watch: Watch) -> SQLFailed | SQ
     # A primary code is the low byte of an extended one.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_INTERRUPT:
-        return watch.overdue()
-    if code == sqlite3.SQLITE_AUTH:
+        return overdue(watch.seconds)
+    if code == sqlite3.SQLITE_AUTH or str(error) == "not authorized":
         return SQLRefused(f"only reading is let through: {error}")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return SQLFailed(f"the database {name!r} is locked by a program that writes to it; try again later")

@@ -48,7 +48,9 @@ class SQL(Tool):
         """See whether there is one database or folder to open. Raises FlowError."""
         given = [name for name in ("path", "databases", "url") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise FlowError(f"a tool of kind sql has one of path, databases and url; this has {given or 'none'}")
+            raise FlowError(
+                f"a tool of kind sql has one of path, databases and url; this has {', '.join(given) or 'none'}"
+            )
         if find_spec("sqlglot") is None or find_spec("sqlalchemy") is None:
             raise FlowError("a tool of kind sql needs sqlglot and SQLAlchemy: pip install 'laconic[sql]'")
         if self.path is not None and not self.locate(self.path).is_file():
