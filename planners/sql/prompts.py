@@ -16,7 +16,7 @@ ABOUT = "You write {dialect} queries for this database:\n\n{schema}"
 
 LINK = (
     "Which tables and columns does a query need that answers the question? Reply with JSON only: each table that is "
-    'needed, with a list of its columns that are needed, such as {"table": ["column"]}.'
+    'needed, with a list of its columns that are needed: {"name of a table": ["name of a column"]}.'
 )
 
 WRITE = "Write one query that answers the question, selecting only what is asked for. Reply with the query only."
