@@ -35,7 +35,8 @@ class Votes:
         sizes = [len(group) for group in self._groups.values()] or [0]
         leader = sizes.index(max(sizes))
         # The group that came first wins a tie, so one that came before the leader is as good as one vote larger.
-        rival = max(0, *(size + (place < leader) for place, size in enumerate(sizes) if place != leader), 0)
+        rivals = [size + (place < leader) for place, size in enumerate(sizes) if place != leader]
+        rival = max([0, *rivals])
         return max(0, -(-(self._left + rival - sizes[leader]) // 2))
 
     @property
@@ -50,4 +51,4 @@ def _result(table: Table) -> Hashable:
 
 
 def _value(value: object) -> Hashable:
-    return round(value, 6) if isinstance(value, float) else str(value)
+    return round(value, 6) if isinstance(value, (int, float)) else repr(value)

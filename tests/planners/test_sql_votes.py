@@ -44,6 +44,8 @@ def test_what_fails_or_finds_nothing_does_not_vote() -> None:
 def test_results_are_equal_up_to_the_order_and_the_last_digits_but_not_in_how_often_a_row_is_there() -> None:
     assert counted(3, gave(9), gave(0.1 + 0.2, "x"), gave("x", 0.3)).winner == gave(0.1 + 0.2, "x")
     assert counted(3, gave(9), gave(1, 1), gave(1)).winner == gave(9)
+    assert counted(3, gave(9), gave(2), gave(2.0)).winner == gave(2)
+    assert counted(3, gave(9), gave("2"), gave(2)).winner == gave(9)
 
 
 @pytest.mark.parametrize(
