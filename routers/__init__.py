@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .checks.agrees import Agrees
     from .checks.executes import Executes
     from .checks.expression import Expression
+    from .checks.logprob import TokenLikelihood
     from .checks.schema import Schema
     from .checks.verifier import Verifier
     from .consensus import Consensus
@@ -51,6 +52,7 @@ __all__ = [
     "Rule",
     "Rules",
     "Schema",
+    "TokenLikelihood",
     "Verdict",
     "Verifier",
     "decide_by_token",
@@ -66,6 +68,7 @@ __getattr__, __dir__ = lazily(
         "checks.agrees": ("Agrees",),
         "checks.executes": ("Executes",),
         "checks.expression": ("Expression",),
+        "checks.logprob": ("TokenLikelihood",),
         "checks.schema": ("Schema",),
         "checks.verifier": ("Verifier",),
         "consensus": ("Consensus",),
