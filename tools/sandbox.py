@@ -7,8 +7,8 @@ with nothing in it, where any user may have one (most Linux systems). A hook in 
 processes, and files elsewhere.
 
 What it does not protect against: an attacker who knows the interpreter. The hook is Python guarding Python, not a
-boundary, and a fault of CPython leads past it; only limits, environment and network are the kernel's. Run code of people
-that you do not trust in a container or a virtual machine.
+boundary, and a fault of CPython leads past it; only limits, environment and network are the kernel's. Run code of
+people that you do not trust in a container or a virtual machine.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ async def _run(code: str, folder: str, seconds: float, memory_mb: int) -> tuple[
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await process.communicate()  # reads what is left in the pipes: until then the process does not count as ended
     if status == 0:
         return _text(output), ""
     return _text(output), complaint or f"the interpreter ended with the status {status}"
