@@ -190,6 +190,8 @@ class Context:
             heard=self.heard if heard is None else heard,
         )
         await execution.execute()
+        if heard is not None and self.heard is not None:
+            self.heard.extend(heard)
         if execution.error is not None:
             raise execution.error
         return execution.values.own
