@@ -374,6 +374,19 @@ async def test_a_budget_that_ends_before_the_check_leaves_the_answer_unchecked()
     assert calls(result) == [("answer/basic", "ok")]
 
 
+async def test_after_the_wall_nothing_dearer_begins_with_the_little_that_is_left() -> None:
+    # What is left would do for a token or two of `advanced`: an answer cut short, taken in place of a whole one.
+    unchecked = await cascade(
+        {"kind": "verifier", "model": "judge"}, {"basic": "cheap", "advanced": "dear"}, budget={"tokens": 50}
+    )
+    assert calls(unchecked) == [("answer/basic", "ok")]
+    long = {"middle": {"prompt": "middle: " + "word " * 60}}
+    answers = {"basic": "a long answer to it", "middle": "x", "advanced": "dear"}
+    walled = await cascade(SHORT, answers, budget={"tokens": 70}, each=long)
+    assert calls(walled) == [("answer/basic", "ok")]
+    assert walled.outputs == {"answer": "a long answer to it"}
+
+
 async def test_without_any_answer_the_budgets_end_is_the_runs() -> None:
     result = await cascade(SHORT, {"basic": "x", "advanced": "y"}, budget={"tokens": 5})
     assert result.status == "budget"
