@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..orchestrator.agreement import normalise
+from ..orchestrator.agreement import normalise as normalise
 
 CLOSED = frozenset({"yes", "no", "noanswer"})
 """Answers of which a part is worth nothing."""

@@ -28,10 +28,17 @@ Prompt = str | Sequence[Mapping[str, Any] | Message]
 class Context:
     """Passed to `Node.run` and `Tool.call`. Everything that asks a model goes through `complete`, hence the meter."""
 
-    __slots__ = ("attempt", "budget", "item", "notes", "path", "run", "values")
+    __slots__ = ("attempt", "budget", "heard", "item", "notes", "path", "run", "values")
 
     def __init__(
-        self, run: Run, path: str, values: Mapping[str, Any], item: str, budget: BudgetScope | None, attempt: int = 1
+        self,
+        run: Run,
+        path: str,
+        values: Mapping[str, Any],
+        item: str,
+        budget: BudgetScope | None,
+        attempt: int = 1,
+        heard: list[Completion] | None = None,
     ) -> None:
         self.run = run
         self.path = path
@@ -42,6 +49,8 @@ class Context:
         self.budget = budget
         self.attempt = attempt
         """1, or more if the node's `retry` runs it again."""
+        self.heard = heard
+        """Where every answer of a model goes as well, if somebody above listens, see `expand`."""
         self.notes: list[str] | None = None
 
     @property
@@ -119,7 +128,7 @@ class Context:
             seed=seed,
             stop=tuple(stop),
             schema=schema,
-            logprobs=logprobs,
+            logprobs=0 if logprobs is None and self.heard is not None else logprobs,
             extra=dict(extra) if extra else {},
             # A node that is run again must not be answered with what failed it.
             sample=sample + (self.attempt - 1) * 1_000_000,
@@ -127,7 +136,7 @@ class Context:
         on_delta: OnDelta | None = None
         if run.wants_tokens or stream:
             on_delta = self._teller(model)
-        return run.meter.complete(
+        asked = run.meter.complete(
             metered,
             request,
             owner=Owner(run.id, self.path, self.item, agent),
@@ -135,6 +144,7 @@ class Context:
             scope=self.budget,
             on_delta=on_delta,
         )
+        return asked if self.heard is None else _overheard(asked, self.heard)
 
     async def facts(self, model: str) -> ServerFacts:
         """What the server behind the role `model` is and can. Raises NodeError for a role that there is not."""
@@ -160,17 +170,28 @@ class Context:
         except Exception as error:  # a tool is other people's code: what it raises must not kill its siblings
             raise ToolError(f"the tool {name} failed: {type(error).__name__}: {error}") from error
 
-    async def expand(self, nodes: Mapping[str, Node]) -> dict[str, Any]:
+    async def expand(self, nodes: Mapping[str, Node], *, heard: list[Completion] | None = None) -> dict[str, Any]:
         """Add `nodes` below this one to the running graph, and wait for them: name -> value.
 
-        Each starts the moment what it mentions is there. Raises the first failure after all have ended.
+        Each starts the moment what it mentions is there. `heard` gets every completion that they, and all below them,
+        are answered; they are then asked for with logprobs. Raises the first failure after all have ended.
         """
         from .executor import Execution
         from .graph import Graph
 
         graph = Graph(nodes, frozenset(self.values))
-        execution = Execution(self.run, graph, self.values, prefix=f"{self.path}/", item=self.item, budget=self.budget)
+        execution = Execution(
+            self.run,
+            graph,
+            self.values,
+            prefix=f"{self.path}/",
+            item=self.item,
+            budget=self.budget,
+            heard=self.heard if heard is None else heard,
+        )
         await execution.execute()
+        if heard is not None and self.heard is not None:
+            self.heard.extend(heard)
         if execution.error is not None:
             raise execution.error
         return execution.values.own
@@ -189,6 +210,12 @@ class Context:
                 run.on_event(TokenDelta(run.id, self.path, model, delta.text, self.item))
 
         return tell
+
+
+async def _overheard(asked: Coroutine[Any, Any, Completion], heard: list[Completion]) -> Completion:
+    completion = await asked
+    heard.append(completion)
+    return completion
 
 
 def _messages(prompt: Prompt) -> tuple[Message, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from ..accounting.budget import Budget, BudgetScope
+from ..backends.request import Completion
 from ..errors import BackendError, BudgetExceeded, FlowError, LaconicError, NodeError
 from .context import Context
 from .graph import Graph
@@ -32,7 +33,19 @@ class Execution:
     failure that nothing handled.
     """
 
-    __slots__ = ("_blocked", "_tasks", "_waiting", "budget", "error", "graph", "item", "prefix", "run", "values")
+    __slots__ = (
+        "_blocked",
+        "_tasks",
+        "_waiting",
+        "budget",
+        "error",
+        "graph",
+        "heard",
+        "item",
+        "prefix",
+        "run",
+        "values",
+    )
 
     def __init__(
         self,
@@ -43,6 +56,7 @@ class Execution:
         prefix: str = "",
         item: str = "",
         budget: BudgetScope | None = None,
+        heard: list[Completion] | None = None,
     ) -> None:
         self.run = run
         self.graph = graph
@@ -50,6 +64,7 @@ class Execution:
         self.prefix = prefix
         self.item = item
         self.budget = budget
+        self.heard = heard
         self.error: LaconicError | None = None
         self._waiting = list(graph.indegree)
         self._blocked = bytearray(len(graph.nodes))
@@ -156,7 +171,7 @@ class Execution:
         """Run a node, or an element of one, and record how it went. Raises LaconicError only."""
         run = self.run
         record = run.begin(path, node.kind, item)
-        ctx = Context(run, path, values, item, budget)
+        ctx = Context(run, path, values, item, budget, heard=self.heard)
         try:
             if plain:
                 value = await node.run(ctx)

@@ -1,4 +1,4 @@
-"""Kinds of node that decide who answers, and what they decide by."""
+"""Kinds of node that decide who answers, what they decide by, and what they check answers with."""
 
 from __future__ import annotations
 
@@ -7,21 +7,80 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from .calibration import Calibration, fit_calibration
+    from .cascade import Cascade
+    from .check import CHECKS, Answer, Check, Judgement
+    from .checks.agrees import Agrees
+    from .checks.executes import Executes
+    from .checks.expression import Expression
+    from .checks.logprob import TokenLikelihood
+    from .checks.schema import Schema
+    from .checks.verifier import Verifier
+    from .consensus import Consensus
     from .decider import DECIDERS, Decider, Item
     from .deciders.always import Always
+    from .deciders.llm import LLM
+    from .deciders.logprob import Logprob
     from .deciders.rules import Rule, Rules
     from .decision import Decision
+    from .format import Format
     from .route import Route
+    from .single_token import decide_by_token
+    from .verdict import Reading, Verdict
 
-__all__ = ["DECIDERS", "Always", "Decider", "Decision", "Item", "Route", "Rule", "Rules"]
+__all__ = [
+    "CHECKS",
+    "DECIDERS",
+    "LLM",
+    "Agrees",
+    "Always",
+    "Answer",
+    "Calibration",
+    "Cascade",
+    "Check",
+    "Consensus",
+    "Decider",
+    "Decision",
+    "Executes",
+    "Expression",
+    "Format",
+    "Item",
+    "Judgement",
+    "Logprob",
+    "Reading",
+    "Route",
+    "Rule",
+    "Rules",
+    "Schema",
+    "TokenLikelihood",
+    "Verdict",
+    "Verifier",
+    "decide_by_token",
+    "fit_calibration",
+]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        "calibration": ("Calibration", "fit_calibration"),
+        "cascade": ("Cascade",),
+        "check": ("CHECKS", "Answer", "Check", "Judgement"),
+        "checks.agrees": ("Agrees",),
+        "checks.executes": ("Executes",),
+        "checks.expression": ("Expression",),
+        "checks.logprob": ("TokenLikelihood",),
+        "checks.schema": ("Schema",),
+        "checks.verifier": ("Verifier",),
+        "consensus": ("Consensus",),
         "decider": ("DECIDERS", "Decider", "Item"),
         "deciders.always": ("Always",),
+        "deciders.llm": ("LLM",),
+        "deciders.logprob": ("Logprob",),
         "deciders.rules": ("Rule", "Rules"),
         "decision": ("Decision",),
+        "format": ("Format",),
         "route": ("Route",),
+        "single_token": ("decide_by_token",),
+        "verdict": ("Reading", "Verdict"),
     },
 )

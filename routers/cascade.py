@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from ..backends.request import Completion
 from ..errors import BudgetExceeded, LaconicError, NodeError
 from ..orchestrator.node import Node, kind
 from .check import Accept, Answer, Check, Judgement
@@ -32,8 +33,8 @@ class Cascade(Tiered):
 
     accept: Accept = Field(
         min_length=1,
-        description="What an answer must pass: executes, schema, agrees, verifier, expression, or a mapping with its "
-        "kind, or a list of them, tried in that order.",
+        description="What an answer must pass: executes, schema, agrees, logprob, verifier, expression, or a mapping "
+        "with its kind, or a list of them, tried in that order.",
     )
 
     async def run(self, ctx: Context) -> Any:
@@ -77,10 +78,13 @@ class Cascade(Tiered):
 
     async def _answer(self, ctx: Context, tier: str, question: str) -> Answer:
         node = self.tier(ctx, tier)
-        value = (await ctx.expand({tier: node}))[tier]
+        checked = tier != self.tiers[-1]
+        heard: list[Completion] | None = [] if checked and any(check.needs_logprobs for check in self.accept) else None
+        value = (await ctx.expand({tier: node}, heard=heard))[tier]
         if value is None:
             raise NodeError("it gave nothing", path=f"{ctx.path}/{tier}")
-        return Answer(question, tier, value, node)
+        logprobs = tuple(token.logprob for completion in heard or () for token in completion.logprobs or ())
+        return Answer(question, tier, value, node, logprobs)
 
     async def _passes(self, ctx: Context, answer: Answer) -> bool:
         name = f"check-{answer.tier}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -29,6 +29,8 @@ class Answer:
     value: Any
     node: Node
     """The node that gave it, for those who want to ask it again."""
+    logprobs: tuple[float, ...] = ()
+    """Of every token that models wrote on the way to it, if a check needs them and the servers gave them."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -43,6 +45,9 @@ class Check(Part):
 
     In its templates `answer` is the answer that is checked, whatever else has that name.
     """
+
+    needs_logprobs: ClassVar[bool] = False
+    """Whether it looks at `Answer.logprobs`."""
 
     def references(self) -> frozenset[str]:
         """What must be there before the first tier starts; the answer need not."""

@@ -74,6 +74,8 @@ class Subflow(Node):
             raise NodeError(f"the inner flow {inner.name!r}: {error}", path=ctx.path) from error
         run = ctx.run.inner(inner, await ctx.run.runtime.models(inner))
         scope = BudgetScope(inner.budget, ctx.path, parent=ctx.budget) if inner.budget is not None else ctx.budget
-        execution = Execution(run, inner.graph, inputs, prefix=f"{ctx.path}/", item=ctx.item, budget=scope)
+        execution = Execution(
+            run, inner.graph, inputs, prefix=f"{ctx.path}/", item=ctx.item, budget=scope, heard=ctx.heard
+        )
         await execution.execute()
         return finished(run, execution, inner.outputs, ctx.run.meter.ledger).raise_for_status().outputs

@@ -206,6 +206,69 @@ async def test_a_judge_that_says_neither_accepts_nothing() -> None:
     assert "named neither option" in notes(result)
 
 
+def sure(*probabilities: float) -> Any:
+    """A model whose tokens have these probabilities."""
+
+    def answer(request: Request) -> Completion:
+        tokens = tuple(TokenLogprob("x", math.log(probability)) for probability in probabilities)
+        shown = None if request.logprobs is None else tokens
+        return Completion(text="cheap", usage=Usage(20, len(tokens), 0, 0, 0), logprobs=shown)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("bounds", "taken"),
+    [
+        ({"mean": 0.55}, "cheap"),
+        ({"mean": 0.65}, "dear"),
+        ({"least": 0.35}, "cheap"),
+        ({"mean": 0.55, "least": 0.5}, "dear"),
+    ],
+)
+async def test_an_answer_is_taken_if_its_tokens_were_likely(bounds: dict[str, float], taken: str) -> None:
+    nodes = {
+        "thought": {"kind": "prompt", "model": "m", "prompt": "x"},
+        "inner": {"kind": "prompt", "model": "n", "prompt": "y"},
+    }
+    inner = {"name": "inner", "models": {"n": {"backend": "scripted", "model": "n"}}, "nodes": nodes}
+    # The tier is a flow: what is asked anywhere below it is heard.
+    inner = {
+        **inner,
+        "models": {role: {"backend": "scripted", "model": role} for role in "mn"},
+        "outputs": {"o": "{{ inner }}"},
+    }
+    made_of = {
+        "basic": {"kind": "flow", "flow": inner},
+        "advanced": {"kind": "prompt", "model": "dear", "prompt": "x"},
+        "answer": {"kind": "cascade", "tiers": ["basic", "advanced"], "accept": {"kind": "logprob", **bounds}},
+    }
+    flow = Flow(
+        name="f",
+        models={role: {"backend": "scripted", "model": role} for role in ("m", "n", "dear")},
+        nodes=made_of,
+        outputs={"a": "{{ answer.o or answer }}" if taken == "cheap" else "{{ answer }}"},
+    )
+    dear = ScriptedBackend("dear")
+    result = await flow.run(backends={"m": ScriptedBackend(sure(0.9)), "n": ScriptedBackend(sure(0.4)), "dear": dear})
+    assert result.outputs == {"a": taken}
+    assert "has tokens of probability 0.60 on average, 0.40 at least" in notes(result)
+    assert all(request.logprobs is None for request in dear.requests), "the last tier is not looked at"
+
+
+async def test_an_answer_without_logprobs_is_not_taken_for_a_likely_one() -> None:
+    flow = made(
+        {
+            **{name: {"kind": "prompt", "model": "m", "prompt": name} for name in ("basic", "advanced")},
+            "answer": {"kind": "cascade", "tiers": ["basic", "advanced"], "accept": {"kind": "logprob", "mean": 0.1}},
+        }
+    )
+    bare = ScriptedBackend(lambda request: Completion(text="x", usage=Usage(20, 1, 0, 0, 0)))
+    result = await flow.run(backends={"m": bare})
+    assert "came without logprobs" in notes(result)
+    assert calls(result) == [("answer/basic", "discarded"), ("answer/advanced", "ok")]
+
+
 DRAWS = {"temperature": 0.7}
 
 
@@ -311,6 +374,19 @@ async def test_a_budget_that_ends_before_the_check_leaves_the_answer_unchecked()
     assert calls(result) == [("answer/basic", "ok")]
 
 
+async def test_after_the_wall_nothing_dearer_begins_with_the_little_that_is_left() -> None:
+    # What is left would do for a token or two of `advanced`: an answer cut short, taken in place of a whole one.
+    unchecked = await cascade(
+        {"kind": "verifier", "model": "judge"}, {"basic": "cheap", "advanced": "dear"}, budget={"tokens": 50}
+    )
+    assert calls(unchecked) == [("answer/basic", "ok")]
+    long = {"middle": {"prompt": "middle: " + "word " * 60}}
+    answers = {"basic": "a long answer to it", "middle": "x", "advanced": "dear"}
+    walled = await cascade(SHORT, answers, budget={"tokens": 70}, each=long)
+    assert calls(walled) == [("answer/basic", "ok")]
+    assert walled.outputs == {"answer": "a long answer to it"}
+
+
 async def test_without_any_answer_the_budgets_end_is_the_runs() -> None:
     result = await cascade(SHORT, {"basic": "x", "advanced": "y"}, budget={"tokens": 5})
     assert result.status == "budget"
@@ -396,6 +472,7 @@ async def test_each_of_a_list_goes_down_the_cascade_by_itself() -> None:
         ({"kind": "verifier", "model": "jugde"}, "has no model 'jugde'"),
         ({"kind": "schema", "schema": {"type": "objekt"}}, "is no JSON Schema"),
         ({"kind": "expression", "that": "answer <"}, "does not parse"),
+        ({"kind": "logprob"}, "say `mean`, `least` or both"),
         ({"kind": "expression", "that": "anwser == 1"}, "mentions 'anwser'"),
         ({"kind": "verifier", "model": "judge", "calibration": "gone.json"}, "gone.json' cannot be read"),
     ],
