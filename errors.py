@@ -6,6 +6,8 @@
     ├── NodeError                         a node failed while it ran
     ├── PlanError (ValueError)            a model's plan does not parse
     ├── ToolError                         a tool could not do what it was asked
+    │   ├── SQLRefused                    a statement that is not let through to a database
+    │   └── SQLFailed                     a database that cannot be read, or a query that it could not answer
     ├── BudgetExceeded                    the wall was reached; carries what finished
     ├── LedgerError                       the ledger or store cannot be read or written
     ├── ModelFileError                    a model's weights are missing, incomplete or not what they should be
@@ -47,6 +49,8 @@ __all__ = [
     "PlanError",
     "RateLimited",
     "ReplayMiss",
+    "SQLFailed",
+    "SQLRefused",
     "ServerFailure",
     "ServerNotStarted",
     "StreamCut",
@@ -92,6 +96,14 @@ class PlanError(LaconicError, ValueError):
 
 class ToolError(LaconicError):
     """A tool could not do what it was asked; the message becomes the evidence."""
+
+
+class SQLRefused(ToolError):
+    """A statement that is not let through to a database: it is not one query that only reads."""
+
+
+class SQLFailed(ToolError):
+    """A database that cannot be read, or a query that it could not answer within its limits."""
 
 
 class BudgetExceeded(LaconicError):

@@ -3,8 +3,9 @@
 Whoever has something to write puts it on a queue, which costs a fraction of a microsecond. The thread takes all that
 is queued and commits it in one transaction: batches grow with the load, and a quiet ledger is milliseconds behind.
 
-Invariants: what was committed is never touched again, but for the status of calls whose answers were discarded; what could not be committed stays in `unwritten`, in order, and
-is tried again with what comes later, on `flush` and on `stop`; nothing that is put on the queue can end the thread.
+Invariants: what was committed is never touched again, but for the status of calls that turn out to be discarded; what
+could not be committed stays in `unwritten`, in order, and is tried again with what comes later, on `flush` and on
+`stop`; nothing that is put on the queue can end the thread.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import InputError, LaconicError
 from ..orchestrator import Flow, Node
-from ..orchestrator.node import RoleMark, ToolMark, marked
+from ..orchestrator.part import RoleMark, ToolMark, marked
 from ..orchestrator.template import tree_references
 
 
@@ -46,6 +46,9 @@ def as_tree(flow: Flow) -> str:
             last = place == len(children) - 1
             others = [flow_graph.names[i] for i in flow_graph.predecessors[number] if i != parent]
             also = f"  (also waits for {', '.join(others)})" if others else ""
+            holders = [name for name, other in flow.nodes.items() if flow_graph.names[number] in other.holds()]
+            if holders:
+                also += f"  (if {' or '.join(holders)} chooses it)"
             node = flow_graph.nodes[number]
             lines.append(f"{indent}{'└── ' if last else '├── '}{flow_graph.names[number]}  {describe(node)}{also}")
             hang(number, indent + ("    " if last else "│   "))
@@ -78,6 +81,7 @@ def as_mermaid(flow: Flow) -> str:
     lines += [f'  n_{name}["{_quoted(name)}<br/>{_quoted(describe(node))}"]' for name, node in flow.nodes.items()]
     lines += [f'  out_{i}(["{_quoted(name)}"])' for i, name in enumerate(flow.outputs)]
     lines += [f"  {before} --> {after}" for before, after in _edges(flow)]
+    lines += [f"  n_{held} -.-> n_{holder}" for held, holder in _held(flow)]
     return "\n".join(lines) + "\n"
 
 
@@ -92,6 +96,11 @@ def _edges(flow: Flow) -> list[tuple[str, str]]:
         for name in sorted(tree_references(template))
     ]
     return edges
+
+
+def _held(flow: Flow) -> list[tuple[str, str]]:
+    """Pairs (node, node that runs it if it chooses to)."""
+    return [(name, holder) for holder, node in flow.nodes.items() for name in node.holds() if name in flow.nodes]
 
 
 def _quoted(text: str) -> str:
@@ -109,6 +118,11 @@ def _levels(flow: Flow) -> Sequence[int]:
             waiting[after] -= 1
             if waiting[after] == 0:
                 ready.append(after)
+    for number in flow.graph.held:
+        levels[number] = max((levels[before] + 1 for before in flow.graph.predecessors[number]), default=0)
+    for held, holder in _held(flow):
+        place = flow.graph.names.index(holder)
+        levels[place] = max(levels[place], levels[flow.graph.names.index(held)] + 1)
     return levels
 
 
@@ -133,6 +147,7 @@ def _draw(flow: Flow, path: Path) -> None:
     for i, name in enumerate(flow.outputs):
         drawn.add_node(f"out_{i}", label=name, level=depth + 2, colour="#a1d99b")
     drawn.add_edges_from(_edges(flow))
+    drawn.add_edges_from((f"n_{held}", f"n_{holder}") for held, holder in _held(flow))
     widest = max((len(list(group)) for group in _by_level(drawn).values()), default=1)
     figure = plt.figure(figsize=(2.4 * (depth + 3), 1.2 * (widest + 1)))
     nx.draw_networkx(

@@ -64,6 +64,8 @@ class Lines:
             spent = f", {Total.of(calls).show('total')} tokens" if calls else ""
             error = f": {one_line(event.error)}" if event.error else ""
             say(f"{event.path} ({event.kind}) {event.status}, {event.seconds:.1f} s{spent}{error}")
+            for note in event.notes:
+                say(f"  {one_line(note)}")
 
     def finished(self, done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> None:
         """Print a line for an item that ended."""
@@ -97,6 +99,7 @@ class _Shown:
     began: float = field(default_factory=time.monotonic)
     seconds: float | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
     calls: list[Call] = field(default_factory=list)
 
 
@@ -125,6 +128,7 @@ class LiveTree:
             shown = self._nodes.get(name)
             if shown is not None:
                 shown.status, shown.seconds, shown.error = event.status, event.seconds, event.error
+                shown.notes = event.notes
 
     def finished(self, done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> None:
         """Print the item's line above the tree, and take its nodes out of the tree."""
@@ -158,6 +162,8 @@ class LiveTree:
         for name, shown in list(self._nodes.items()):
             above = branches.get(_PARENT.sub("", name), tree)
             branches[name] = above.add(Text(_label(name, shown)))
+            for note in shown.notes:
+                branches[name].add(Text(one_line(note, 160)))
         return tree
 
     def __enter__(self) -> Self:

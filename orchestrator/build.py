@@ -10,13 +10,15 @@ from pydantic import BaseModel, ValidationError
 from ..errors import FlowError
 from .inputs import InputSpec
 from .models import ModelSpec
-from .node import KINDS, Node, marked
+from .node import KINDS, Node
+from .part import Part, marked
 from .registry import Registry, nearest
 from .template import TemplateMark, tree_references
 from .tool import TOOLS, Tool
 
 Path = tuple[str | int, ...]
 Built = TypeVar("Built", bound=BaseModel)
+PartType = TypeVar("PartType", bound=Part)
 
 
 def build_inputs(written: Mapping[str, Any]) -> dict[str, InputSpec]:
@@ -53,12 +55,35 @@ def build_nodes(written: Mapping[str, Any]) -> dict[str, Node]:
         written, "nodes", Node, lambda name, fields: _of_kind(KINDS, name, fields, ("nodes", name))
     )
     for name, node in nodes.items():
-        for field in marked(type(node), TemplateMark):
-            try:
-                tree_references(getattr(node, field))
-            except FlowError as error:
-                raise FlowError(error.plain, at=("nodes", name, field)) from error
+        _parse_templates(node, ("nodes", name))
     return nodes
+
+
+def part_reader(registry: Registry[PartType]) -> Callable[[Any], Any]:
+    """What makes a part of the classes in `registry` of what an author wrote: its kind, or a mapping with its kind."""
+
+    def read(written: Any) -> Any:
+        if isinstance(written, Part):
+            return written
+        if not isinstance(written, (str, Mapping)):
+            raise ValueError(f"a {registry.noun} is written as its kind, or as a mapping with its kind")
+        fields = {"kind": written} if isinstance(written, str) else {str(key): value for key, value in written.items()}
+        try:
+            return _of_kind(registry, registry.noun, fields, ())
+        except FlowError as error:
+            raise ValueError(error.plain) from error
+
+    return read
+
+
+def _parse_templates(part: Part, at: Path) -> None:
+    for field in marked(type(part), TemplateMark):
+        try:
+            tree_references(getattr(part, field))
+        except FlowError as error:
+            raise FlowError(error.plain, at=(*at, field)) from error
+    for field, inner in part.parts():
+        _parse_templates(inner, (*at, field))
 
 
 def _each(

@@ -28,6 +28,8 @@ class NodeFinished(msgspec.Struct, frozen=True):
     seconds: float
     error: str = ""
     item: str = ""
+    notes: tuple[str, ...] = ()
+    """What the node said of how it went, such as what a router decided."""
 
 
 class CallCharged(msgspec.Struct, frozen=True):

@@ -18,7 +18,8 @@ from .executor import Execution
 from .graph import Graph
 from .inputs import InputSpec, accept_inputs
 from .models import ModelSpec
-from .node import Node, RoleMark, ToolMark, marked
+from .node import Node
+from .part import Part, RoleMark, ToolMark, marked
 from .registry import nearest
 from .result import Result, finished
 from .run import Run
@@ -79,13 +80,8 @@ class Flow(BaseModel):
                     raise FlowError(f"{name!r} is both an input and a node", at=("nodes", name))
         self._graph = Graph(self.nodes, frozenset(self.inputs))
         for name, node in self.nodes.items():
-            for mark, noun, known in ((RoleMark, "model", self.models), (ToolMark, "tool", self.tools)):
-                for field in marked(type(node), mark):
-                    self._check_names(getattr(node, field), noun, known, ("nodes", name, field))
-            try:
-                node.check(self._base)
-            except FlowError as error:
-                raise FlowError(error.plain, where=error.where, at=("nodes", name)) from error
+            self._check_part(node, ("nodes", name))
+            self._check_held(name, node)
         for name, tool in self.tools.items():
             tool.at(self._base)
             for field in marked(type(tool), RoleMark):
@@ -94,13 +90,42 @@ class Flow(BaseModel):
                 tool.check()
             except FlowError as error:
                 raise FlowError(error.plain, at=("tools", name)) from error
+        held = {self._graph.names[number] for number in self._graph.held}
         for name, template in self.outputs.items():
+            if held & tree_references(template):
+                wrong = min(held & tree_references(template))
+                raise FlowError(
+                    f"the output {name!r} mentions {wrong!r}, which another node runs or not; mention that node",
+                    at=("outputs", name),
+                )
             unknown = tree_references(template) - self.nodes.keys() - self.inputs.keys()
             if unknown:
                 hint = nearest(min(unknown), [*self.nodes, *self.inputs])
                 raise FlowError(
                     f"the output {name!r} mentions {min(unknown)!r}, which is neither a node nor an input{hint}",
                     at=("outputs", name),
+                )
+
+    def _check_part(self, part: Part, at: tuple[str, ...]) -> None:
+        """Check the names that a part mentions, and whether it and the parts in it can work."""
+        for mark, noun, known in ((RoleMark, "model", self.models), (ToolMark, "tool", self.tools)):
+            for field in marked(type(part), mark):
+                self._check_names(getattr(part, field), noun, known, (*at, field))
+        for field, inner in part.parts():
+            self._check_part(inner, (*at, field))
+        try:
+            part.check(self._base)
+        except FlowError as error:
+            raise FlowError(error.plain, where=error.where, at=at) from error
+
+    def _check_held(self, name: str, node: Node) -> None:
+        there = [*(other for other in self.nodes if other != name), *self.models]
+        for held in node.holds():
+            if held not in there:
+                raise FlowError(
+                    f"the node {name!r} would run {held!r}, which is neither another node nor a model"
+                    f"{nearest(held, there)}",
+                    at=("nodes", name),
                 )
 
     def _check_names(self, value: Any, noun: str, known: Mapping[str, Any], at: tuple[str, ...]) -> None:
@@ -165,10 +190,7 @@ class Flow(BaseModel):
                 for name, tool in self.tools.items()
             },
             "budget": self.budget.model_dump(mode="json", exclude_none=True) if self.budget else None,
-            "nodes": {
-                name: {"kind": node.kind, **node.model_dump(mode="json", exclude_defaults=True)}
-                for name, node in self.nodes.items()
-            },
+            "nodes": {name: node.written() for name, node in self.nodes.items()},
             "outputs": self.outputs,
         }
         return {key: value for key, value in parts.items() if value or key == "name"}

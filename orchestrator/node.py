@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..accounting.budget import Budget
+from .part import ModelRole, Part, ToolName
 from .registry import Registry
-from .template import Template, TemplateMark, TemplateTree, tree_references
+from .template import Template, TemplateTree, tree_references
 
 if TYPE_CHECKING:
     from .context import Context
 
-
-class RoleMark:
-    """Marks fields that name a role of the flow's `models`."""
-
-
-class ToolMark:
-    """Marks fields that name one of the flow's `tools`."""
-
-
-ModelRole = Annotated[str, RoleMark()]
-"""A field that names a role of the flow's `models`, such as `large`; checked when the flow is loaded."""
-
-ToolName = Annotated[str, ToolMark()]
-"""A field that names one of the flow's `tools`; checked when the flow is loaded."""
+__all__ = ["KINDS", "Fallback", "ModelRole", "Node", "Retry", "ToolName", "kind"]
 
 
 class Retry(BaseModel):
@@ -50,12 +36,8 @@ class Fallback(BaseModel):
     value: TemplateTree = Field(description="A value or template, used as the node's value.")
 
 
-class Node(BaseModel):
+class Node(Part):
     """What every node may say, whatever its kind."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: ClassVar[str] = ""
 
     when: Template | None = Field(default=None, description="Run only if this is true; otherwise the value is null.")
     for_each: TemplateTree = Field(
@@ -80,14 +62,13 @@ class Node(BaseModel):
         """Do the step and return its value."""
         raise TypeError(f"the kind {type(self).__name__} does not say how it runs")  # a kind's author forgot `run`
 
-    def check(self, base: Path) -> None:
-        """Look whether the node can work, when its flow is loaded from the folder `base`. Raises FlowError."""
+    def holds(self) -> tuple[str, ...]:
+        """Names of nodes of the flow that this node runs itself, if and when it wants to: nobody else starts them."""
+        return ()
 
     def references(self) -> frozenset[str]:
         """Names of the inputs and nodes that must be there before this node starts."""
-        mentioned = frozenset[str]()
-        for name in marked(type(self), TemplateMark):
-            mentioned |= tree_references(getattr(self, name))
+        mentioned = super().references()
         if isinstance(self.on_error, Fallback):
             mentioned |= tree_references(self.on_error.value)
         return mentioned - {"item", "index"} if self.for_each is not None else mentioned
@@ -103,25 +84,6 @@ class Node(BaseModel):
             and self.timeout is None
             and self.on_error == "fail"
         )
-
-
-@cache
-def marked(cls: type[BaseModel], mark: type) -> tuple[str, ...]:
-    """Names of the fields of `cls` whose annotation carries `mark`."""
-    return tuple(name for name, field in cls.model_fields.items() if _carries(field, mark))
-
-
-def _carries(field: Any, mark: type) -> bool:
-    if any(isinstance(item, mark) for item in field.metadata):
-        return True
-    return _mentions(field.annotation, mark)
-
-
-def _mentions(annotation: Any, mark: type) -> bool:
-    """Whether `mark` is somewhere inside an annotation such as `list[ToolName] | None`."""
-    if any(isinstance(item, mark) for item in getattr(annotation, "__metadata__", ())):
-        return True
-    return any(_mentions(inner, mark) for inner in getattr(annotation, "__args__", ()))
 
 
 KINDS: Registry[Node] = Registry("kind of node", "laconic.kinds")

@@ -92,7 +92,11 @@ class Run:
         if notes:
             record.notes = tuple(notes)
         if self.on_event is not None:
-            self.on_event(NodeFinished(self.id, record.path, record.kind, status, record.seconds, error, record.item))
+            self.on_event(
+                NodeFinished(
+                    self.id, record.path, record.kind, status, record.seconds, error, record.item, record.notes
+                )
+            )
 
 
 def horizon(models: Mapping[str, MeteredModel]) -> int | None:

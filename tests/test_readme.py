@@ -66,6 +66,22 @@ async def test_the_kind_that_the_engine_page_adds_works() -> None:
     assert list(result.ledger.by("node")) == ["answer"]
 
 
+async def test_the_decider_that_the_routers_page_adds_works() -> None:
+    (code,) = blocks("python", (ROOT / "routers" / "README.md").read_text(encoding="utf-8"))
+    exec(compile(code, "example", "exec", dont_inherit=True), {})
+    by = {"kind": "short-is-easy", "words": 3}
+    flow = Flow(
+        name="easy",
+        inputs={"question": "str"},
+        models={role: {"backend": "scripted", "model": role} for role in ("small", "large")},
+        nodes={"answer": {"kind": "route", "tiers": ["small", "large"], "question": "{{ question }}", "by": by}},
+        outputs={"answer": "{{ answer }}"},
+    )
+    backends = {role: ScriptedBackend(role) for role in ("small", "large")}
+    assert (await flow.run(question="How are you?", backends=backends)).outputs == {"answer": "small"}
+    assert (await flow.run(question="How are you all?", backends=backends)).outputs == {"answer": "large"}
+
+
 @pytest.mark.integration
 def test_the_program_runs(
     small_model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""What a plan may call: search, calculator, a model as a tool, and a tool that always fails."""
+"""What a plan may call: search, calculator, SQL, a model as a tool, and a tool that always fails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ if TYPE_CHECKING:
     from .calculator import Calculator
     from .nothing import Nothing
     from .search import Search
+    from .sql.tool import SQL
 
-__all__ = ["Ask", "Calculator", "Nothing", "Search"]
+__all__ = ["SQL", "Ask", "Calculator", "Nothing", "Search"]
 
 __getattr__, __dir__ = lazily(
-    __name__, {"ask": ("Ask",), "calculator": ("Calculator",), "nothing": ("Nothing",), "search": ("Search",)}
+    __name__,
+    {
+        "ask": ("Ask",),
+        "calculator": ("Calculator",),
+        "nothing": ("Nothing",),
+        "search": ("Search",),
+        "sql.tool": ("SQL",),
+    },
 )

@@ -211,3 +211,35 @@ def test_every_command_has_a_help_page(laconic: Laconic) -> None:
         result = laconic(command, "--help")
         assert result.exit_code == 0
         assert f"Usage: laconic {command}" in result.stdout
+
+
+ROUTED = """
+name: routed
+inputs: {question: str}
+models: {large: {backend: scripted, model: script, options: {rules: [{match: ".", answer: Paris}]}}}
+nodes:
+  cheap: {kind: prompt, prompt: "{{ question }}"}
+  dear: {kind: prompt, prompt: "Think: {{ question }}"}
+  answer:
+    {kind: route, tiers: [cheap, dear], question: "{{ question }}", by: {kind: always, tier: dear}, tokens: {dear: 90}}
+outputs: {answer: "{{ answer }}"}
+"""
+
+
+def test_the_graph_shows_what_a_router_may_choose(laconic: Laconic, here: Path) -> None:
+    (here / "routed.yaml").write_text(ROUTED)
+    assert laconic("graph", "routed.yaml").stdout.splitlines()[2:5] == [
+        "├── cheap  prompt model=large  (if answer chooses it)",
+        "├── dear  prompt model=large  (if answer chooses it)",
+        "└── answer  route",
+    ]
+    assert "  n_dear -.-> n_answer" in laconic("graph", "routed.yaml", "--mermaid").stdout.splitlines()
+    assert laconic("graph", "routed.yaml", "--png", "routed.png").exit_code == 0
+
+
+def test_a_run_tells_what_its_router_decided(laconic: Laconic, here: Path) -> None:
+    (here / "routed.yaml").write_text(ROUTED)
+    told = laconic("run", "routed.yaml", "-i", "question=Capital?").stderr.splitlines()
+    place = next(i for i, line in enumerate(told) if line.startswith("answer/route (decide) ok"))
+    assert told[place + 1] == "  dear (cheap 0.00, dear 1.00); about 90 tokens"
+    assert any(line.startswith("answer/dear (prompt) ok") and "tokens" in line for line in told)

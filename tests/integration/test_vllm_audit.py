@@ -40,7 +40,7 @@ async def backend(vllm: Any) -> AsyncIterator[OpenAIBackend]:
 def asked(model: str, number: int, most: int | None = None) -> Request:
     """The request of that number: five ways to ask, each with its own length.
 
-    `most`: the answers that nothing else ends are that long, whatever the model would say: what is cut short was under way.
+    `most`: answers that nothing else ends are that long, whatever the model would say: what is cut short was under way.
     """
     long = {"ignore_eos": True} if most else {}
     most = most or 1 + number % 12

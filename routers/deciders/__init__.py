@@ -1,0 +1,1 @@
+"""Ways to decide: each file is one."""
