@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def gold_answers(item: Item) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def lacks(fields: dict[str, Any], names: Iterable[str]) -> str:
+def lacks(fields: Mapping[str, Any], names: Iterable[str]) -> str:
     """A complaint about the `names` that an item does not have, or nothing."""
     missing = [name for name in names if name not in fields]
     if not missing:

@@ -28,7 +28,8 @@ class Point(msgspec.Struct, frozen=True):
 
 def curve(policies: Sequence[Policy], outcomes: Sequence[Outcome]) -> list[Point]:
     """The points of policies, by cost, with both ends. Empty where the dearest tier gains nothing over the cheapest,
-    or costs no more: there is no curve between them."""
+    or costs no more: there is no curve between them.
+    """
     tiers = tuple(outcomes[0].right)
     cheapest, dearest = always(tiers[0], outcomes), always(tiers[-1], outcomes)
     if dearest.accuracy <= cheapest.accuracy or dearest.cost <= cheapest.cost:
@@ -52,7 +53,8 @@ def area(points: Sequence[Point]) -> float:
 
 def call_share(points: Sequence[Point], quality: float) -> float | None:
     """The least share of calls to the dearest tier that recovers `quality` of the gap (RouteLLM's call-performance
-    threshold), along the line from point to point; None if the curve never does."""
+    threshold), along the line from point to point; None if the curve never does.
+    """
     return _least([(point.calls, point.quality) for point in points], quality)
 
 
@@ -93,7 +95,8 @@ def ceiling(outcomes: Sequence[Outcome]) -> list[Point]:
 def _steps(outcome: Outcome) -> list[tuple[float, float, bool]]:
     """(tokens more, right more, whether to the dearest) of one item, each step the one that gains most for a token."""
     tiers = list(outcome.right)
-    at, found = tiers[0], []
+    at = tiers[0]
+    found: list[tuple[float, float, bool]] = []
     while True:
         ahead = [
             (outcome.tokens[t] - outcome.tokens[at], outcome.right[t] - outcome.right[at], t)

@@ -74,7 +74,8 @@ def shuffled(other: Policy, outcomes: Sequence[Outcome]) -> Policy:
 
 def mixture(other: Policy, outcomes: Sequence[Outcome]) -> Policy:
     """The best that chance can do at the cost of `other`: the mixture of two fixed tiers of that mean cost (or below,
-    where no mixture is better) whose accuracy is highest."""
+    where no mixture is better) whose accuracy is highest.
+    """
     tiers = tuple(outcomes[0].right)
     fixed = [always(tier, outcomes) for tier in tiers]
     best = max(

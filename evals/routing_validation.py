@@ -50,7 +50,7 @@ def cross_validate(
     unsolved: Unsolved,
     embeddings: str = "",
     recover: Sequence[float] = RECOVER,
-    on_part: Callable[[int, int], None] = lambda done, parts: None,
+    on_part: Callable[[int, int], None] | None = None,
 ) -> Judged:
     """Judge a kind of router on every item, each group (or tenth of the items, without groups) by a router that was
     trained on the others. `on_part` is told how many parts are done, and of how many.
@@ -70,7 +70,8 @@ def cross_validate(
             recover=recover,
         )
         _judge(router, judged, held_out)
-        on_part(done, len(parts))
+        if on_part is not None:
+            on_part(done, len(parts))
     return judged
 
 

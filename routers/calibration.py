@@ -28,7 +28,8 @@ def tempered(chances: Chances, temperature: float) -> Chances:
     logs = np.log(np.maximum(chances, FLOOR)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     scaled: Chances = np.maximum(powers / powers.sum(axis=1, keepdims=True), FLOOR)
-    return scaled / scaled.sum(axis=1, keepdims=True)
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    return scaled
 
 
 def log_loss(chances: Chances, labels: Sequence[int]) -> float:

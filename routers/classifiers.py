@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..errors import InputError
 from .features import Features, Question, learn
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ def fit_classifier(
         features = learn(items, embeddings=embeddings)
         model = _model(method, len(items)).fit(features.rows(items), list(labels))
     return Classifier(features, model, tiers)
+
+
+def must_be_installed() -> None:
+    """Raises InputError, saying what to install, where scikit-learn or skops is missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name, module in (("scikit-learn", "sklearn"), ("skops", "skops")) if find_spec(module) is None]
+    if missing:
+        raise InputError(
+            f"trained routers need {' and '.join(missing)}, not installed here: pip install 'laconic[routers]'"
+        )
 
 
 def _model(method: Method, items: int) -> Any:

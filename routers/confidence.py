@@ -19,7 +19,8 @@ CLOSE = 1e-9
 
 def taken(chances: Chances, confidence: float) -> list[int]:
     """For each item, the cheapest tier that is enough, or a cheaper one, with at least that probability; else the
-    dearest. It is what `kind: route` does."""
+    dearest. It is what `kind: route` does.
+    """
     import numpy as np
 
     sure = np.cumsum(chances, axis=1) >= confidence - CLOSE
@@ -39,7 +40,8 @@ def candidates(chances: Chances, most: int = 100) -> list[float]:
 
 def confidence_for(chances: Chances, outcomes: Sequence[Outcome], recover: float) -> float:
     """The confidence with the fewest tokens that keeps `recover` (0 to 1) of what the dearest tier gains in accuracy
-    over the cheapest; 1 if none keeps so much, 0 if the dearest gains nothing."""
+    over the cheapest; 1 if none keeps so much, 0 if the dearest gains nothing.
+    """
     import numpy as np
 
     right: NDArray[np.float64] = np.array([list(outcome.right.values()) for outcome in outcomes])

@@ -14,7 +14,8 @@ _WORDS = {
     "total": r"total|sum|altogether|combined|overall",
     "count": r"how many|number of|count|how often",
     "each": r"each|every|per|respectively|by (?:year|month|country|type)",
-    "threshold": r"at least|at most|more than|less than|fewer than|greater than|over|under|above|below|exceed\w*|within",
+    "threshold": r"at least|at most|more than|less than|fewer than|greater than|over|under|above|below|exceed\w*"
+    r"|within",
     "negation": r"not|no|never|none|neither|without|except|excluding|n't|non",
     "time": r"years?|months?|days?|dates?|before|after|since|until|during|between|ago|born|age|old",
     "nested": r"whose|who|which|that|where|among|of those|of them|out of",

@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import InputError
 from . import features
-from .classifiers import Classifier
+from .classifiers import Classifier, must_be_installed
 from .features import Features
 from .trained import FORMAT, About, TrainedRouter
 
@@ -57,6 +57,7 @@ def load_router(path: str | Path) -> TrainedRouter:
     Raises InputError for a file that is not there, is no router file, was made by another version of Laconic's format,
     of its features or of scikit-learn, or holds anything but what a router consists of.
     """
+    must_be_installed()
     path = Path(path)
     try:
         content = path.read_bytes()

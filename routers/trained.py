@@ -16,8 +16,8 @@ import msgspec
 from ..errors import InputError
 from ..version import __version__
 from . import features
-from .calibration import tempered, temperature_for
-from .classifiers import Classifier, Method, fit_classifier
+from .calibration import temperature_for, tempered
+from .classifiers import Classifier, Method, fit_classifier, must_be_installed
 from .confidence import confidence_for
 from .features import Kind, Question, check, kinds_of
 from .outcomes import Outcome, Unsolved, cheapest_right, groups_of, hash_of, label_of, tiers_of
@@ -97,6 +97,7 @@ def train(
 
     Raises InputError for outcomes with different tiers or features, ModelFileError if embeddings cannot be had.
     """
+    must_be_installed()
     from sklearn import __version__ as scikit_learn
 
     tiers = tiers_of(outcomes)
