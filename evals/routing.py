@@ -62,6 +62,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     clustered: bool
     """Whether intervals are over groups instead of items."""
     policies: list[PolicyFigures]
+    """Fixed tiers, each router and the best of chance at its cost, and the oracle."""
     differences: list[Difference]
     curves: list[CurveFigures]
     """The oracle's, chance's best, and each router's; none where the dearest tier gains nothing."""
@@ -76,6 +77,7 @@ def measure(outcomes: Sequence[Outcome], routers: Sequence[Judged], *, clustered
     fixed = [always(tier, outcomes) for tier in tiers]
     routed = [made for router in routers for made in router.policies()]
     chance = {made.name: (shuffled(made, outcomes), mixture(made, outcomes)) for made in routed}
+    dealt = {shares.name for shares, _ in chance.values()}
     oracles = [oracle(outcomes, "cheapest"), oracle(outcomes, "dearest")]
     everything = [*fixed, *(one for made in routed for one in (made, *chance[made.name])), *oracles]
     draws = _draw(everything, groups_of(outcomes) if clustered else None)
@@ -86,7 +88,7 @@ def measure(outcomes: Sequence[Outcome], routers: Sequence[Judged], *, clustered
         tiers=tiers,
         data_sha256=hash_of(outcomes),
         clustered=clustered,
-        policies=[_figures(made, draws, fixed) for made in everything],
+        policies=[_figures(made, draws, fixed) for made in everything if made.name not in dealt],
         differences=[_difference(made, other, draws) for made in routed for other in others[made.name]],
         curves=_curves(outcomes, routers, fixed),
     )
@@ -134,7 +136,7 @@ def _curves(outcomes: Sequence[Outcome], routers: Sequence[Judged], fixed: Seque
     if not curve(fixed, outcomes):
         return []
     mixes = [policy for policy in fixed[1:-1] if _worth_mixing(policy, outcomes)]
-    found = [("oracle", ceiling(outcomes)), ("random, best mix", curve(mixes, outcomes))]
+    found = [("oracle", ceiling(outcomes)), ("random", curve(mixes, outcomes))]
     found += [(router.name, curve(router.sweep(), outcomes)) for router in routers]
     return [
         CurveFigures(

@@ -69,7 +69,7 @@ def oracle(outcomes: Sequence[Outcome], unsolved: Unsolved) -> Policy:
 def shuffled(other: Policy, outcomes: Sequence[Outcome]) -> Policy:
     """As many items to each tier as `other` gives it, but any items: the expectation over all ways to deal them."""
     row = tuple(other.shares.values())
-    return policy(f"random, shares of {other.name}", outcomes, [row] * len(outcomes))
+    return policy(f"random with the shares of {other.name}", outcomes, [row] * len(outcomes))
 
 
 def mixture(other: Policy, outcomes: Sequence[Outcome]) -> Policy:
@@ -82,7 +82,7 @@ def mixture(other: Policy, outcomes: Sequence[Outcome]) -> Policy:
         (row for row in _mixtures([f.cost for f in fixed], other.cost)),
         key=lambda row: sum(share * f.accuracy for share, f in zip(row, fixed, strict=True)),
     )
-    return policy(f"random, best mix at the cost of {other.name}", outcomes, [best] * len(outcomes))
+    return policy(f"random at the cost of {other.name}", outcomes, [best] * len(outcomes))
 
 
 def _mixtures(costs: Sequence[float], cost: float) -> list[Shares]:
