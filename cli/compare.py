@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,9 @@ from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
 from ..evals.report import as_data, markdown
 from ..evals.rows import Row
+from ..evals.scoring import Measure, Scorer, TextScorer
+from ..evals.sql_data import databases_beside, read_sql_items
+from ..evals.sql_scorer import BirdScorer, SpiderScorer
 from ..orchestrator import Runtime
 from ..orchestrator.queueing import Order
 from .errors import FAILED, STOPPED, say
@@ -41,13 +44,26 @@ from .stopping import run_to_the_end
 from .storage import opened, store_path
 from .tables import show_comparison
 
+Score = Literal["text", "sql-spider", "sql-bird"]
+
 
 def compare(
     flows: Annotated[list[Path], typer.Argument(metavar="FLOW...", help="Flow files; the first is the baseline.")],
     data: Annotated[
-        Path, typer.Option("--data", metavar="FILE.jsonl", help="Items: inputs of the flows and `answer`.")
+        Path, typer.Option("--data", metavar="FILE.jsonl", help="Items: inputs of the flows and `answer`, or `sql`.")
     ],
     limit: LimitOption = None,
+    score: Annotated[
+        Score,
+        typer.Option(
+            "--score",
+            help="Judge answers as text (exact match, F1), or as SQL by what it gives, with Spider's or BIRD's rules.",
+        ),
+    ] = "text",
+    databases: Annotated[
+        Path | None,
+        typer.Option("--databases", metavar="DIR", help="SQL: the folder with NAME.sqlite or NAME/NAME.sqlite."),
+    ] = None,
     model: ModelOption = None,
     change: SetOption = None,
     store: StoreOption = None,
@@ -66,12 +82,15 @@ def compare(
     """
     loaded = with_models(load_flows(flows, change), model_specs(model))
     entrants = contestants([(path.stem, flow) for path, flow in zip(flows, loaded, strict=True)])
-    items = read_items(data, limit)
-    leave_out_unfit(entrants, items)
+    scorer = _scorer(score, databases, data)
+    items = read_items(data, limit) if score == "text" else read_sql_items(data, limit)
+    run_to_the_end(leave_out_unfit(entrants, items, scorer))
     tell_problems(items)
     if report is not None and not report.parent.is_dir():
         raise InputError(f"there is no folder {str(report.parent)!r} for the report")
-    comparison, provenance = _run(entrants, items, store, results, items_at_once or 1, order, bool(report or as_json))
+    comparison, provenance = _run(
+        entrants, items, scorer, store, results, items_at_once or 1, order, bool(report or as_json)
+    )
     if report is not None and provenance is not None:
         report.write_text(markdown(comparison, provenance, [str(p) for p in items.problems]), encoding="utf-8")
     if as_json and provenance is not None:
@@ -81,9 +100,21 @@ def compare(
     raise typer.Exit(_say_how_it_ended(comparison, results))
 
 
+def _scorer(score: Score, databases: Path | None, data: Path) -> Scorer:
+    if score == "text":
+        if databases is not None:
+            raise InputError("--databases is read with --score sql-spider or sql-bird only")
+        return TextScorer()
+    there = databases or databases_beside(data)
+    if there is None:
+        raise InputError(f"--score {score} needs --databases, the folder with NAME.sqlite or NAME/NAME.sqlite")
+    return SpiderScorer(there) if score == "sql-spider" else BirdScorer(there)
+
+
 def _run(
     entrants: Sequence[Contestant],
     items: Data,
+    scorer: Scorer,
     store: Path | None,
     results: Path | None,
     at_once: int,
@@ -99,7 +130,14 @@ def _run(
         ):
             await preflight([entrant.flow for entrant in entrants], runtime)
             comparison = await run_comparison(
-                entrants, items, runtime, results=results, at_once=at_once, on_start=records.start, on_row=progress.row
+                entrants,
+                items,
+                runtime,
+                scorer=scorer,
+                results=results,
+                at_once=at_once,
+                on_start=records.start,
+                on_row=progress.row,
             )
             if not wants_provenance:
                 return comparison, None
@@ -109,7 +147,7 @@ def _run(
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
         audit = Audit(ledger)
         records = stack.enter_context(Records(database, items.path, audit))
-        progress = _Progress(len(entrants) * len(items.items))
+        progress = _Progress(len(entrants) * len(items.items), scorer.measure)
         try:
             outcome = run_to_the_end(everything())
             records.status = "failed" if outcome[0].error is not None else "ok"
@@ -123,16 +161,17 @@ def _run(
 class _Progress:
     """A line a row on stderr."""
 
-    def __init__(self, all_rows: int) -> None:
-        self.all, self.done = all_rows, 0
+    def __init__(self, all_rows: int, measure: Measure) -> None:
+        self.all, self.done, self.measure = all_rows, 0, measure
 
     def row(self, row: Row, fresh: bool) -> None:
         """One more is finished."""
         self.done += 1
         if fresh:
             ended = "" if row.status == "ok" else f", {row.status}: {row.error.splitlines()[0] if row.error else ''}"
+            partial = f", {self.measure.partial} {row.f1:.2f}" if self.measure.partial else ""
             say(
-                f"{self.done}/{self.all} {row.flow} {row.id}: exact {row.em:.0f}, F1 {row.f1:.2f}, "
+                f"{self.done}/{self.all} {row.flow} {row.id}: {self.measure.exact} {row.em:.0f}{partial}, "
                 f"{row.total:,} tokens, {row.calls} calls, {row.seconds:.1f} s{ended}"
             )
 

@@ -13,17 +13,26 @@ if TYPE_CHECKING:
     from .figures import FlowFigures, Versus, summarise
     from .metrics import best_scores, exact_match, normalise, token_f1
     from .rows import Row, read_rows
+    from .scoring import Measure, Scorer, Scores, TextScorer
+    from .sql_data import read_sql_items
+    from .sql_scorer import BirdScorer, SpiderScorer
     from .statistics import Interval, bootstrap, wilson
 
 __all__ = [
+    "BirdScorer",
     "Comparison",
     "Contestant",
     "Data",
     "FlowFigures",
     "Interval",
     "Item",
+    "Measure",
     "Problem",
     "Row",
+    "Scorer",
+    "Scores",
+    "SpiderScorer",
+    "TextScorer",
     "Versus",
     "best_scores",
     "bootstrap",
@@ -33,6 +42,7 @@ __all__ = [
     "normalise",
     "read_items",
     "read_rows",
+    "read_sql_items",
     "summarise",
     "token_f1",
     "wilson",
@@ -45,6 +55,9 @@ _HOMES = {
     "figures": ("FlowFigures", "Versus", "summarise"),
     "metrics": ("best_scores", "exact_match", "normalise", "token_f1"),
     "rows": ("Row", "read_rows"),
+    "scoring": ("Measure", "Scorer", "Scores", "TextScorer"),
+    "sql_data": ("read_sql_items",),
+    "sql_scorer": ("BirdScorer", "SpiderScorer"),
     "statistics": ("Interval", "bootstrap", "wilson"),
 }
 

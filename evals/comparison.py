@@ -9,23 +9,26 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..accounting.budget import BudgetScope
 from ..errors import BackendError, BackendUnreachable, LaconicError
 from ..orchestrator import Flow, Result, Runtime
 from ..orchestrator.template import tree_references
 from .contestant import Contestant
-from .data import Data, Item, gold_answers, lacks
+from .data import Data, Item
 from .figures import FlowFigures, summarise
-from .metrics import best_scores
 from .rows import Row, RowFile, by_flow, read_rows, tokens_of
+from .scoring import Scorer, Scores, TextScorer
 
 Task = tuple[Contestant, Item, str]
 """A flow, an item to ask it, and the key of the row that comes of it."""
+MOST_CHARS = 1000
+"""Longest output, written as JSON, that a row keeps beside the answer."""
 
 
 @dataclass
@@ -52,6 +55,7 @@ async def compare(
     data: Data,
     runtime: Runtime,
     *,
+    scorer: Scorer | None = None,
     results: str | Path | None = None,
     at_once: int = 1,
     item_by_item: bool = False,
@@ -61,19 +65,20 @@ async def compare(
 ) -> Comparison:
     """Run every flow on every item of `data`, `at_once` items at once.
 
-    `results`: the file of rows, which is read first and appended to. `item_by_item`: all flows answer an item before
-    the next one comes; otherwise flow by flow, which is kinder to a server's prefix cache. `on_start` is told each flow
-    before its first item that is not there yet, `on_row(row, fresh)` every row, `fresh` being false for those that were
-    there already.
-    Items that a flow cannot be asked, or that have no gold answer, move to `data.problems`. Raises InputError if none
-    is left, and what opening a model raises.
+    `scorer` judges the answers; exact match and F1 if none is given. `results`: the file of rows, which is read first
+    and appended to. `item_by_item`: all flows answer an item before the next one comes; otherwise flow by flow, which
+    is kinder to a server's prefix cache. `on_start` is told each flow before its first item that is not there yet,
+    `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
+    Items that a flow cannot be asked, or whose answers cannot be judged, move to `data.problems`. Raises InputError if
+    none is left, and what opening a model raises.
     """
-    leave_out_unfit(entrants, data)
+    scorer = scorer or TextScorer()
+    await leave_out_unfit(entrants, data, scorer)
     known = {(row.flow, row.id, row.key): row for row in (read_rows(results) if results is not None else ())}
     done: dict[tuple[str, str], Row] = {}
     tasks: list[Task] = []
     for contestant, item in _order(entrants, data.items, item_by_item):
-        key = contestant.key(item)
+        key = contestant.key(item, scorer)
         row = known.get((contestant.name, item.id, key))
         if row is not None and row.answered:
             done[contestant.name, item.id] = row
@@ -84,7 +89,7 @@ async def compare(
     comparison = Comparison([c.name for c in entrants], len(data.items), [], resumed=len(done))
     file = RowFile(results)
     try:
-        async for row, error in _answers(_announced(tasks, on_start), runtime, scope, at_once):
+        async for row, error in _answers(_announced(tasks, on_start), runtime, scorer, scope, at_once):
             file.append(row)
             done[row.flow, row.id] = row
             if on_row is not None:
@@ -99,9 +104,11 @@ async def compare(
     return comparison
 
 
-def leave_out_unfit(entrants: Sequence[Contestant], data: Data) -> None:
+async def leave_out_unfit(entrants: Sequence[Contestant], data: Data, scorer: Scorer) -> None:
     """Move what cannot be compared to `data.problems`. Raises InputError if nothing is left."""
-    data.require(lambda item: _unfit(entrants, item))
+    complaints = await asyncio.gather(*(_unfit(entrants, item, scorer) for item in data.items))
+    of_id = dict(zip([item.id for item in data.items], complaints, strict=True))
+    data.require(lambda item: of_id[item.id])
 
 
 def _announced(tasks: Iterable[Task], on_start: Callable[[Contestant], None] | None) -> Iterator[Task]:
@@ -115,7 +122,7 @@ def _announced(tasks: Iterable[Task], on_start: Callable[[Contestant], None] | N
 
 
 async def _answers(
-    tasks: Iterable[Task], runtime: Runtime, scope: BudgetScope | None, at_once: int
+    tasks: Iterable[Task], runtime: Runtime, scorer: Scorer, scope: BudgetScope | None, at_once: int
 ) -> AsyncIterator[tuple[Row, LaconicError | None]]:
     """Rows as they are finished, `at_once` on their way. Closing it cancels those that are."""
     waiting = iter(tasks)
@@ -123,7 +130,7 @@ async def _answers(
     try:
         while True:
             for contestant, item, key in waiting:
-                under_way.add(asyncio.create_task(answer(contestant, item, key, runtime, scope)))
+                under_way.add(asyncio.create_task(answer(contestant, item, key, runtime, scorer, scope)))
                 if len(under_way) >= max(1, at_once):
                     break
             if not under_way:
@@ -139,7 +146,12 @@ async def _answers(
 
 
 async def answer(
-    contestant: Contestant, item: Item, key: str, runtime: Runtime, scope: BudgetScope | None = None
+    contestant: Contestant,
+    item: Item,
+    key: str,
+    runtime: Runtime,
+    scorer: Scorer,
+    scope: BudgetScope | None = None,
 ) -> tuple[Row, LaconicError | None]:
     """One flow's row for one item, and the error that ended it, if one did."""
     started = time.perf_counter()
@@ -148,21 +160,24 @@ async def answer(
     )
     said = result.outputs.get(contestant.output)
     text = "" if said is None else said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
-    golds = gold_answers(item)
-    em, f1 = best_scores(text, golds) if result.status == "ok" else (0.0, 0.0)
+    seconds = time.perf_counter() - started
+    scores = await scorer.scores(item, text) if result.status == "ok" else Scores(0.0, 0.0)
     ledger = result.ledger
     row = Row(
         flow=contestant.name,
         id=item.id,
         key=key,
         run=contestant.run,
+        group=item.group,
         answer=text,
-        gold=tuple(golds),
-        em=em,
-        f1=f1,
+        outputs=_small({name: value for name, value in result.outputs.items() if name != contestant.output}),
+        gold=tuple(scorer.gold(item)),
+        score=scorer.measure.name,
+        em=scores.exact,
+        f1=scores.partial,
         status="unserved" if unserved(result.error) else result.status,
         published=ledger.view("published:rewoo").total.total,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
         error="" if result.error is None else str(result.error),
         finished=time.time(),
@@ -180,10 +195,19 @@ def unserved(error: BaseException | None) -> bool:
     return False
 
 
-def _unfit(entrants: Sequence[Contestant], item: Item) -> str:
-    if not gold_answers(item):
-        return lacks(item.fields, ["answer"]) or "its answer is empty"
-    return next(filter(None, (contestant.complaint(item) for contestant in entrants)), "")
+async def _unfit(entrants: Sequence[Contestant], item: Item, scorer: Scorer) -> str:
+    complaints = (contestant.complaint(item) for contestant in entrants)
+    return await scorer.complaint(item) or next(filter(None, complaints), "")
+
+
+def _small(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those values that JSON can hold in a few characters."""
+    found = {}
+    for name, value in values.items():
+        with suppress(TypeError, ValueError):
+            if len(json.dumps(value, ensure_ascii=False, allow_nan=False)) <= MOST_CHARS:
+                found[name] = value
+    return found
 
 
 def _order(entrants: Sequence[Contestant], items: Sequence[Item], item_by_item: bool) -> list[tuple[Contestant, Item]]:

@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import FlowError
 from ..orchestrator import Flow, new_run_id
 from ..orchestrator.inputs import accept_inputs
-from .data import Item, gold_answers, lacks
+from .data import Item, lacks
+from .scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,10 @@ class Contestant:
             return str(error)
         return ""
 
-    def key(self, item: Item) -> str:
-        """What determines the row: flow, models, folder, inputs and gold answers."""
-        parts = [self.flow.written(), str(self.flow.base.resolve()), self.inputs(item), gold_answers(item)]
+    def key(self, item: Item, scorer: Scorer) -> str:
+        """What determines the row: flow, models, folder, inputs, gold, and how the answer is judged."""
+        asked = [self.flow.written(), str(self.flow.base.resolve()), self.inputs(item)]
+        parts = [*asked, scorer.gold(item), scorer.identity]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
 
 

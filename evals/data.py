@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,16 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Item:
-    """One line of a data file. `id` is its field `id`, or the number of the line (from 1)."""
+    """One line of a data file (or entry of an array). `id` is its field `id`, or that of the line (from 1)."""
 
     id: str
     line: int
     fields: dict[str, Any]
+
+    @property
+    def group(self) -> str:
+        """What items belong together by: their database (`db_id`); empty if they have none."""
+        return str(self.fields.get("db_id") or "")
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,11 @@ class Problem:
 
     line: int
     text: str
+    unit: str = "line"
+    """What is counted: lines, or the entries of an array."""
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.text}"
+        return f"{self.unit} {self.line}: {self.text}"
 
 
 @dataclass
@@ -38,11 +45,13 @@ class Data:
     path: Path
     items: list[Item] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unit: str = "line"
+    """What `line` counts: lines, or the entries of an array."""
 
     def refuse(self, item: Item, why: str) -> None:
         """Leave an item out that turned out to be unfit."""
         self.items.remove(item)
-        self.problems.append(Problem(item.line, why))
+        self.problems.append(Problem(item.line, why, self.unit))
         self.problems.sort(key=lambda problem: problem.line)
 
     def require(self, check: Callable[[Item], str]) -> None:
@@ -67,33 +76,52 @@ def read_items(path: str | Path, limit: int | None = None) -> Data:
     be read or nothing is left.
     """
     path = Path(path)
+    return collected(path, json_lines(read_bytes(path)), limit)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A data file without its byte order mark. Raises InputError."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except FileNotFoundError:
         raise InputError(f"there is no data file {str(path)!r}") from None
     except OSError as error:
         raise InputError(f"the data file {str(path)!r} cannot be read: {error.strerror}") from error
-    data = Data(path)
-    first: dict[str, int] = {}
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if limit is not None and len(data.items) >= limit:
-            break
+
+
+def json_lines(content: bytes) -> Iterator[tuple[int, Any]]:
+    """The number of each line that is not empty and what it holds: a JSON value, or a Problem where it is none."""
+    for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            fields = json.loads(line)
+            yield number, json.loads(line)
         except (ValueError, RecursionError) as error:
-            data.problems.append(Problem(number, f"not valid JSON: {_why(error)}"))
+            yield number, Problem(number, f"not valid JSON: {_why(error)}")
+
+
+def collected(path: Path, values: Iterable[tuple[int, Any]], limit: int | None, unit: str = "line") -> Data:
+    """The first `limit` good ones of `values`, each with its number, as items.
+
+    Raises InputError if nothing is left.
+    """
+    data = Data(path, unit=unit)
+    first: dict[str, int] = {}
+    for line, value in values:
+        if limit is not None and len(data.items) >= limit:
+            break
+        if isinstance(value, Problem):
+            data.problems.append(value)
             continue
-        if not isinstance(fields, dict):
-            data.problems.append(Problem(number, f"not a JSON object but {_json_type(fields)}"))
+        if not isinstance(value, dict):
+            data.problems.append(Problem(line, f"not a JSON object but {_json_type(value)}", unit))
             continue
-        id = _id(fields.get("id"), number)
+        id = _id(value.get("id"), line)
         if id in first:
-            data.problems.append(Problem(number, f"the id {id!r} is on line {first[id]} already"))
+            data.problems.append(Problem(line, f"the id {id!r} is on {unit} {first[id]} already", unit))
             continue
-        first[id] = number
-        data.items.append(Item(id, number, fields))
+        first[id] = line
+        data.items.append(Item(id, line, value))
     data.must_have_items()
     return data
 

@@ -35,6 +35,8 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     flow: str
     n: int
+    score: str = "text"
+    """Name of the measure that `em` and `f1` are of."""
     em: Measured
     f1: Measured
     prompt: int
@@ -84,6 +86,7 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
     return FlowFigures(
         flow=name,
         n=n,
+        score=rows[0].score if rows else "text",
         em=Measured(_mean(em), wilson(right, n)),
         f1=_measured(f1, drawn_f1),
         prompt=sum(row.prompt for row in rows),

@@ -6,20 +6,13 @@ HotpotQA's rule for closed answers holds: where either side is `yes`, `no` or `n
 
 from __future__ import annotations
 
-import re
-import string
 from collections import Counter
 from collections.abc import Sequence
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+from ..orchestrator.agreement import normalise
+
 CLOSED = frozenset({"yes", "no", "noanswer"})
 """Answers of which a part is worth nothing."""
-
-
-def normalise(text: str) -> str:
-    """An answer as it is compared."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def exact_match(answer: str, gold: str) -> float:

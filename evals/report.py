@@ -11,6 +11,7 @@ import msgspec
 from .comparison import Comparison
 from .figures import FlowFigures, Measured
 from .provenance import Provenance
+from .scoring import MEASURES, TEXT, Measure
 from .statistics import RESAMPLES
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 Line = tuple[str, list[str]]
 """One figure: its name, and its value for each flow."""
 
-METHOD = f"""Intervals are 95 %: Wilson's for exact match, seeded percentile bootstrap ({RESAMPLES:,} draws) for
-everything else, paired item by item where two flows are compared. Exact match and F1 are those of SQuAD and HotpotQA,
-against the best of an item's gold answers. A failed item counts as wrong and its tokens count. Tokens are all tokens of
-all calls, plans, repairs, tool-side calls and failed attempts included, as if no answer had been reused; `prompt`
-includes `cached`. `≥` marks a lower bound: a server did not say."""
+METHOD = """Intervals are 95 %: Wilson's for {exact}, seeded percentile bootstrap ({draws:,} draws) for everything else,
+paired item by item where two flows are compared. {method} A failed item counts as wrong and its tokens count. Tokens
+are all tokens of all calls, plans, repairs, tool-side calls and failed attempts included, as if no answer had been
+reused; `prompt` includes `cached`. `≥` marks a lower bound: a server did not say."""
 
 
 def lines(figures: Sequence[FlowFigures]) -> list[Line]:
@@ -35,13 +35,17 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
     def tokens(field: str) -> list[str]:
         return each(lambda f: mark(f, field) + f"{getattr(f, field):,}")
 
+    measure = _measure(figures)
+    worth: list[Line] = [(measure.exact, each(lambda f: _percent(f.em)))]
+    price: list[Line] = [(f"tokens for one {measure.right}", each(lambda f: _ratio_of(f, f.per_correct)))]
+    if measure.partial:
+        worth.append((measure.partial, each(lambda f: _percent(f.f1))))
+        price.append((f"tokens for {measure.partial} of 1", each(lambda f: _ratio_of(f, f.per_f1))))
     found: list[Line] = [
         ("questions", each(lambda f: f"{f.n:,}")),
-        ("exact match", each(lambda f: _percent(f.em))),
-        ("F1", each(lambda f: _percent(f.f1))),
+        *worth,
         ("tokens a question", each(lambda f: mark(f, "total") + _whole(f.tokens))),
-        ("tokens for one exact answer", each(lambda f: _ratio_of(f, f.per_correct))),
-        ("tokens for F1 of 1", each(lambda f: _ratio_of(f, f.per_f1))),
+        *price,
         ("prompt tokens", tokens("prompt")),
         ("  of them cached", tokens("cached")),
         ("completion tokens", tokens("completion")),
@@ -58,8 +62,11 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
         found.append(("tokens avoided by reuse", each(lambda f: f"{f.avoided:,}")))
     if len(figures) > 1:
         found.append((f"against {figures[0].flow}, paired", each(lambda f: f"{f.versus.n:,}" if f.versus else "")))
-        found.append(("  exact match", each(lambda f: _percent(f.versus.em, signed=True) if f.versus else "")))
-        found.append(("  F1", each(lambda f: _percent(f.versus.f1, signed=True) if f.versus else "")))
+        found.append((f"  {measure.exact}", each(lambda f: _percent(f.versus.em, signed=True) if f.versus else "")))
+        if measure.partial:
+            found.append(
+                (f"  {measure.partial}", each(lambda f: _percent(f.versus.f1, signed=True) if f.versus else ""))
+            )
         found.append(("  tokens a question", each(lambda f: _whole(f.versus.tokens, signed=True) if f.versus else "")))
         found.append(("  tokens, ratio", each(lambda f: _times(f.versus.ratio) if f.versus else "")))
     return found
@@ -120,7 +127,7 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
             f"| {_cell(name).replace('  ', '&nbsp;&nbsp;')} | {' | '.join(map(_cell, cells))} |"
             for name, cells in lines(figures)
         ),
-        METHOD,
+        _method(_measure(figures)),
         "## Where it ran",
         "\n".join(f"- {name}: {value}" for name, value in provenance.facts()),
         "## Models\n\n| flow | role | model | backend | file | SHA-256 |\n|---|---|---|---|---|---|\n"
@@ -136,6 +143,15 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
             shown.append(f"- and {len(notes) - len(shown)} more")
         parts += ["## What went wrong", "\n".join(note.replace("\n", " ").replace("<", "&lt;") for note in shown)]
     return "\n\n".join(parts) + "\n"
+
+
+def _measure(figures: Sequence[FlowFigures]) -> Measure:
+    """What the flows of a comparison are measured by: all by the same."""
+    return MEASURES[figures[0].score] if figures else TEXT
+
+
+def _method(measure: Measure) -> str:
+    return METHOD.format(exact=measure.exact, method=measure.method, draws=RESAMPLES)
 
 
 def mark(figures: FlowFigures, field: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,14 +24,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flow: str
     id: str
     key: str
-    """Hash of the flow as written, its models, its folder, and the item's inputs and gold answers: an equal key is the
-    same question to the same flow."""
+    """Hash of the flow as written, its models, its folder, the item's inputs and gold, and how answers are judged: an
+    equal key is the same question to the same flow."""
     run: str
     """The run in the ledger."""
+    group: str = ""
+    """The item's database, if it has one."""
     answer: str = ""
+    outputs: dict[str, Any] = {}
+    """The flow's other outputs, those that are small."""
     gold: tuple[str, ...] = ()
+    score: str = "text"
+    """Name of the measure by which `em` and `f1` were found."""
     em: float = 0.0
+    """Exact match, or execution accuracy: 0 or 1."""
     f1: float = 0.0
+    """0 to 1; the same as `em` for a measure that knows no half a right answer."""
     status: str = "ok"
     """`ok`, `failed`, `budget`, or `unserved`: the server did not answer, which says nothing of the flow."""
     prompt: int = 0

@@ -15,6 +15,8 @@ from .template import as_text, compile_template, render_tree
 from .tool import Tool
 
 if TYPE_CHECKING:
+    from ..accounting.meter import MeteredModel
+    from ..backends.backend import ServerFacts
     from .flow import Flow
     from .node import Node
     from .run import Run
@@ -97,9 +99,7 @@ class Context:
         Raises BackendError, BudgetExceeded, and NodeError for a role that the flow does not have.
         """
         run = self.run
-        metered = run.models.get(model)
-        if metered is None:
-            raise NodeError(f"the flow has no model {model!r}{nearest(model, list(run.models))}", path=self.path)
+        metered = self._model(model)
         spec = run.flow.models.get(model)
         if spec is not None:
             temperature = spec.temperature if temperature is None else temperature
@@ -136,6 +136,10 @@ class Context:
             on_delta=on_delta,
         )
 
+    async def facts(self, model: str) -> ServerFacts:
+        """What the server behind the role `model` is and can. Raises NodeError for a role that there is not."""
+        return await self._model(model).backend.facts()
+
     def discard(self, child: str) -> None:
         """Say that what the node `child`, which this one expanded into, answered is not used.
 
@@ -170,6 +174,12 @@ class Context:
         if execution.error is not None:
             raise execution.error
         return execution.values.own
+
+    def _model(self, role: str) -> MeteredModel:
+        metered = self.run.models.get(role)
+        if metered is None:
+            raise NodeError(f"the flow has no model {role!r}{nearest(role, list(self.run.models))}", path=self.path)
+        return metered
 
     def _teller(self, model: str) -> OnDelta:
         run = self.run

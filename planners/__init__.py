@@ -1,6 +1,6 @@
 """Kinds of node that decide which calls are made: direct, cot, react, rewoo."""
 
-from .answer import short_answer
+from ..orchestrator.answer import short_answer
 from .cot import CoT
 from .direct import Direct
 from .exemplars import EXEMPLARS, Exemplar, ExemplarStep

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, kind
-from .answer import short_answer
+from ..orchestrator.answer import short_answer
 from .prompts import direct_prompt
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, ToolName, kind
-from .answer import short_answer
+from ..orchestrator.answer import short_answer
 from .prompts import observation, react_prompt
 from .tool_use import Examples, Returned, call_tool, fitting, tool_lines
 from .trace import Action, Finish, parse_turn

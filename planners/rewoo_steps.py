@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 from ..errors import PlanError
 from ..orchestrator import Context, Node
-from .answer import short_answer
+from ..orchestrator.answer import short_answer
 from .direct import answer_directly
 from .exemplars import Turn
 from .plan import Plan, PlanStep, parse_plan

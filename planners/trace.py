@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .answer import short_answer, unmarked
+from ..orchestrator.answer import short_answer, unmarked
 from .call import Call, read_call
 
 _LINE = r"(?im)^[\s>*`_#-]*(?:[0-9]{1,3}[.)]\s*)?"

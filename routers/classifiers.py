@@ -10,7 +10,7 @@ from ..errors import InputError
 from .features import Features, Question, learn
 
 if TYPE_CHECKING:
-    from .calibration import Chances
+    from .temperature import Chances
 
 Method = Literal["knn", "logistic", "boosting"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .calibration import Chances
+    from .temperature import Chances
 
 CLOSE = 1e-9
 """What adds up to 1 in decimals need not do so in binary."""

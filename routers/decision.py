@@ -46,7 +46,7 @@ def decide(
     left = budget.left.tokens if budget is not None else None
     fitting = [tier for tier in tiers if fits(tier, expected, left)]
     if not fitting:
-        raise _too_dear(tiers, expected, left or 0, budget)
+        raise too_dear(tiers, expected, budget)
     tier = max(fitting, key=lambda t: chances[t]) if confidence is None else _sure(chances, fitting, confidence)
     return Decision(tier=tier, probabilities=chances, expected=dict(expected), left=left)
 
@@ -78,9 +78,9 @@ def _sure(chances: Mapping[str, float], fitting: Sequence[str], confidence: floa
     return fitting[-1]
 
 
-def _too_dear(
-    tiers: Sequence[str], expected: Mapping[str, float], left: int, budget: BudgetScope | None
-) -> BudgetExceeded:
+def too_dear(tiers: Sequence[str], expected: Mapping[str, float], budget: BudgetScope | None) -> BudgetExceeded:
+    """The error where none of the tiers fits."""
+    left = budget.left.tokens or 0 if budget is not None else 0
     least = min(expected[tier] for tier in tiers)
     scope = budget.name if budget is not None else "the run"
     return BudgetExceeded(

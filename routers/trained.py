@@ -1,7 +1,7 @@
 """Trained routers: which tier is the cheapest that is enough, learned from outcomes, with calibrated probabilities.
 
 The items are held out in turn, by group, and what the router says of items it has not seen gives its temperature
-(`calibration`) and its levels of confidence (`confidence`); then it learns from all of them.
+(`temperature`) and its levels of confidence (`confidence`); then it learns from all of them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import msgspec
 from ..errors import InputError
 from ..version import __version__
 from . import features
-from .calibration import temperature_for, tempered
 from .classifiers import Classifier, Method, fit_classifier, must_be_installed
 from .confidence import confidence_for
 from .features import Kind, Question, check, kinds_of
 from .outcomes import Outcome, Unsolved, cheapest_right, groups_of, hash_of, label_of, tiers_of
+from .temperature import temperature_for, tempered
 
 if TYPE_CHECKING:
-    from .calibration import Chances
+    from .temperature import Chances
 
 FORMAT = 1
 """Of a router file."""

@@ -76,19 +76,28 @@ class LinkSchema(Node):
 
 
 def read_linking(text: str, there: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The tables and columns that a model's JSON names, spelled and ordered as `there`; the rest of it is ignored."""
-    named = {name.lower(): columns for name, columns in _json_object(text).items()}
+    """The tables and columns that a model's JSON names, spelled and ordered as `there`; the rest of it is ignored.
+
+    A table may be a key, or stand in a list under any other key; a column may be written as `column`, in the list of
+    its table, or as `table.column` anywhere.
+    """
+    named: dict[str, set[str]] = {}
+    tables = {table.lower() for table in there}
+    for key, values in _json_object(text).items():
+        under = key.lower() if key.lower() in tables else ""
+        if under:
+            named.setdefault(under, set())
+        for value in map(str, values if isinstance(values, list) else [values]):
+            table, _, column = value.lower().rpartition(".")
+            if table in tables or under:
+                named.setdefault(table if table in tables else under, set()).add(column)
+            elif column in tables:
+                named.setdefault(column, set())
     return {
-        table: [column for column in columns if column.lower() in _column_names(named[table.lower()])]
+        table: [column for column in columns if column.lower() in named[table.lower()]]
         for table, columns in there.items()
         if table.lower() in named
     }
-
-
-def _column_names(written: Any) -> set[str]:
-    """Lower-case names of columns, from a list in which each may be written as `column` or `table.column`."""
-    names = written if isinstance(written, list) else [written]
-    return {str(name).rpartition(".")[2].lower() for name in names}
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -16,17 +16,20 @@ ABOUT = "You write {dialect} queries for this database:\n\n{schema}"
 
 LINK = (
     "Which tables and columns does a query need that answers the question? Reply with JSON only: each table that is "
-    'needed, with a list of its columns that are needed, such as {"table": ["column"]}.'
+    'needed, with a list of its columns that are needed: {"name of a table": ["name of a column"]}.'
 )
 
 WRITE = "Write one query that answers the question, selecting only what is asked for. Reply with the query only."
 
 DIVIDE = (
-    "Divide the question into parts, and write for each part one short line: the table, column or condition that "
-    "answers it. Then put the parts together: end with one query in a ```sql block, selecting only what is asked for."
+    "Think in at most four short lines: divide the question into parts, and say for each part which table, column or "
+    "condition answers it. Then put the parts together in one query, in a ```sql block, selecting only what is asked "
+    "for."
 )
 
 REPAIR = "Find the mistake, and reply with the corrected query only."
+
+REPAIR_IN_PARTS = f"Find the mistake. {DIVIDE}"
 
 EXAMPLES = (
     "Write {number} different questions about this database, each with the query that answers it: first a simple one, "
@@ -68,9 +71,9 @@ def examples_prompt(schema: str, dialect: str, number: int) -> list[Turn]:
     return [about, {"role": "user", "content": EXAMPLES.format(number=number)}]
 
 
-def repair_prompt(asked: list[Turn], written: str, problem: str) -> list[Turn]:
+def repair_prompt(asked: list[Turn], written: str, problem: str, *, divide: bool) -> list[Turn]:
     """The conversation continued: the query without the thoughts that led to it, and what became of it."""
-    told = f"{problem}\n{REPAIR}"
+    told = f"{problem}\n{REPAIR_IN_PARTS if divide else REPAIR}"
     answer = f"```sql\n{written}\n```" if written else "(no query)"
     return [*asked, {"role": "assistant", "content": answer}, {"role": "user", "content": told}]
 

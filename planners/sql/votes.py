@@ -1,4 +1,4 @@
-"""Self-consistency by execution result (Wang et al. 2022, arXiv 2203.11171): queries that give the same rows are one vote.
+"""Self-consistency by execution result (Wang et al. 2022, arXiv 2203.11171): queries with equal rows vote together.
 
 A query that fails, or finds nothing, does not vote: wrong queries find nothing for many reasons. Of groups of one size
 that which came first wins.

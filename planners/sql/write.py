@@ -6,6 +6,8 @@ execution feedback; and these with synthesised examples and votes by execution r
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ConfigDict, Field
 
 from ...errors import NodeError
@@ -34,7 +36,11 @@ class TextToSQL(Node):
     database: Template = Field(default="", description="Which database of the tool's folder.")
     model: ModelRole = Field(default="large", description="The role that writes.")
     dialect: str = Field(default="SQLite", description="The database's dialect of SQL, as the prompt names it.")
-    divide: bool = Field(default=False, description="Divide the question into parts before the query is written.")
+    divide: bool | Literal["repair"] = Field(
+        default=False,
+        description="Divide the question into parts before a query is written: every query, or, with `repair`, only "
+        "one that is written again, which suits small models.",
+    )
     examples: int = Field(default=0, ge=0, le=20, description="How many examples for this schema to have written.")
     refine: int = Field(
         default=0, ge=0, le=10, description="How often a query that fails or finds nothing may be written again."
@@ -60,8 +66,8 @@ class TextToSQL(Node):
         shown: list[Example] = []
         if self.examples:
             shown = await synthesise(ctx, database, self.model, self.dialect, self.examples)
-        prompt = write_prompt(asked, divide=self.divide, examples=shown)
-        writer = Writer(ctx, database, prompt, self.model, self.max_tokens)
+        prompt = write_prompt(asked, divide=self.divide is True, examples=shown)
+        writer = Writer(ctx, database, prompt, self.model, self.max_tokens, divide=bool(self.divide))
         attempt = await writer.write("draft")
         if self.refine or self.votes > 1:
             attempt = await writer.repaired(await executed(database, attempt), self.refine)

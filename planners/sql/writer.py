@@ -13,8 +13,8 @@ from .attempt import SHOWN, Attempt, executed
 from .prompts import repair_prompt
 from .written import read_query
 
-STOP = ("\n```\n",)
-"""Where an answer may end: behind the code block. What a model explains after it would be paid for and not read."""
+STOP = ("```\n\n",)
+"""Where an answer ends: an empty line behind a code block. What is explained there would be paid for and not read."""
 
 
 class Writer(msgspec.Struct, frozen=True):
@@ -25,6 +25,8 @@ class Writer(msgspec.Struct, frozen=True):
     prompt: list[Turn]
     model: str
     max_tokens: int
+    divide: bool = False
+    """Whether a query that is written again is written in parts."""
 
     async def write(self, purpose: str, prompt: list[Turn] | None = None, **sampling: Any) -> Attempt:
         """One call, and the query in its answer, which is not run."""
@@ -48,15 +50,15 @@ class Writer(msgspec.Struct, frozen=True):
         Each is a call of purpose `repair`, which is shown the query and the problem. It ends early when the model
         writes a query that it was told about before.
         """
-        best, seen = attempt, {attempt.sql}
+        best, told = attempt, {attempt.sql}
         for _ in range(times):
             if not attempt.problem:
                 break
             self.ctx.note(f"asked for a better query: {attempt.problem}")
-            asked = repair_prompt(self.prompt, attempt.sql, attempt.problem)
+            asked = repair_prompt(self.prompt, attempt.sql, attempt.problem, divide=self.divide)
             attempt = await executed(self.database, await self.write("repair", asked))
-            if attempt.sql in seen:
+            if attempt.sql and attempt.sql in told:
                 break
-            seen.add(attempt.sql)
+            told.add(attempt.sql)
             best = max(best, attempt, key=lambda one: one.worth)
         return best

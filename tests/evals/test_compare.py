@@ -14,10 +14,11 @@ from laconic.accounting.store import Store
 from laconic.backends import Request, ScriptedBackend, Usage
 from laconic.backends.request import Completion
 from laconic.errors import BackendUnreachable, BadRequest, FlowError, InputError, ServerFailure
-from laconic.evals import Comparison, Data, compare, read_items, read_rows
+from laconic.evals import BirdScorer, Comparison, Data, Scorer, SpiderScorer, compare, read_items, read_rows
 from laconic.evals.contestant import contestants
 from laconic.evals.report import lines, text_table
 from laconic.orchestrator import Flow, Runtime
+from laconic.workflows import folder
 
 MODELS = {"large": {"backend": "scripted", "model": "script"}}
 CAPITALS = {"France": "Paris", "Italy": "Rome", "Japan": "Tokyo", "Peru": "Lima"}
@@ -228,3 +229,61 @@ async def test_a_results_file_that_is_something_else_is_refused_and_left_alone(d
     with pytest.raises(InputError, match=r"rows.jsonl:1: not a row of a comparison"):
         await run(data, ScriptedBackend(knows), [short()], results=results)
     assert results.read_text() == '{"question": "what"}\n'
+
+
+def asks_sql() -> Flow:
+    return Flow(
+        name="sql",
+        inputs={"question": "str", "db_id": "str"},
+        models=MODELS,
+        nodes={"sql": {"kind": "prompt", "prompt": "{{ question }}"}},
+        outputs={
+            "answer": "{{ sql }}",
+            "tables": "{{ 2 }}",
+            "words": "{{ question.split() }}",
+            "long": "{{ question * 1000 }}",
+        },
+    )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Data:
+    golds = ["SELECT COUNT(*) FROM shops", "SELECT name FROM shops ORDER BY name", "SELECT name FROM shps"]
+    path = tmp_path / "shop.jsonl"
+    entries = [{"id": f"s{i}", "db_id": "shop", "question": f"Q{i}", "sql": sql} for i, sql in enumerate(golds)]
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return read_items(path)
+
+
+SAID = {"Q0": "SELECT 6", "Q1": "SELECT name FROM shops ORDER BY name DESC", "Q2": "SELECT 1"}
+
+
+async def test_sql_is_judged_by_what_it_gives(shop: Data, tmp_path: Path) -> None:
+    def writes(request: Request) -> str:
+        return SAID[(request.messages or ())[-1].content]
+
+    async def judged(scorer: Scorer) -> Comparison:
+        return await run(shop, ScriptedBackend(writes), [asks_sql()], scorer=scorer, results=tmp_path / "rows.jsonl")
+
+    bird = await judged(BirdScorer(folder() / "data"))
+    assert [str(problem) for problem in shop.problems] == [
+        "line 3: its gold query cannot be run: the query failed: no such table: shps"
+    ]
+    assert [(row.em, row.f1, row.score, row.group) for row in bird.rows] == [(1, 1, "sql-bird", "shop")] * 2
+    assert bird.rows[0].gold == ("SELECT COUNT(*) FROM shops",)
+    assert bird.rows[0].outputs == {"tables": 2, "words": ["Q0"]}
+    spider = await judged(SpiderScorer(folder() / "data"))
+    assert (spider.resumed, [row.em for row in spider.rows]) == (0, [1, 0])
+    assert (await judged(BirdScorer(folder() / "data"))).rows == bird.rows
+    shop.items[0].fields["sql"] = "SELECT 7"
+    again = await judged(BirdScorer(folder() / "data"))
+    assert (again.resumed, [row.em for row in again.rows]) == (1, [0, 1])
+
+
+async def test_a_table_of_queries_speaks_of_execution_accuracy(shop: Data) -> None:
+    comparison = await run(
+        shop, ScriptedBackend(lambda _: "SELECT 6"), [asks_sql()], scorer=BirdScorer(folder() / "data")
+    )
+    names = [name for name, _ in lines(comparison.figures)]
+    assert names[:4] == ["questions", "execution accuracy", "tokens a question", "tokens for one right query"]
+    assert not any("F1" in name or "exact" in name for name in names)

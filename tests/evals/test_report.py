@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 import laconic.evals
@@ -74,6 +75,16 @@ def test_markdown_keeps_its_shape_whatever_an_error_says(comparison: Comparison)
     assert "<b>" not in text
     table = [line for line in text.splitlines() if line.startswith("| ") and "SHA" not in line]
     assert {line.count("|") for line in table if "scripted" not in line} == {4}
+
+
+def test_a_report_on_queries_says_by_whose_rules_they_were_judged(comparison: Comparison) -> None:
+    comparison.rows = [msgspec.structs.replace(row, score="sql-spider") for row in comparison.rows]
+    text = markdown(comparison, PROVENANCE)
+    assert "| execution accuracy | 50.0 %" in text
+    assert "| &nbsp;&nbsp;execution accuracy |" in text
+    assert "Execution accuracy is that of Spider's script" in text
+    assert "F1" not in text
+    assert "xact match" not in text
 
 
 def test_json_is_plain_data(comparison: Comparison) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from laconic.planners.answer import short_answer
+from laconic.orchestrator.answer import short_answer
 from laconic.planners.exemplars import EXEMPLARS, Exemplar, cot_turns, plan_turns, react_turns
 from laconic.planners.plan import parse_plan
 from laconic.planners.prompts import (

@@ -16,12 +16,12 @@ import skops.io
 
 from laconic.errors import FlowError, InputError, ModelFileError
 from laconic.orchestrator import Flow
-from laconic.routers.calibration import log_loss, temperature_for, tempered
 from laconic.routers.confidence import confidence_for, taken
 from laconic.routers.embeddings import embed
 from laconic.routers.features import figures
 from laconic.routers.outcomes import Outcome, label_of, of_label, tiers_of
 from laconic.routers.router_file import load_router, save_router
+from laconic.routers.temperature import log_loss, temperature_for, tempered
 from laconic.routers.trained import TrainedRouter, folds, questions, train
 
 TIERS = ("basic", "middle", "advanced")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.planners.answer import short_answer, unmarked
+from laconic.orchestrator.answer import short_answer, unmarked
 
 
 @pytest.mark.parametrize(

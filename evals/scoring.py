@@ -1,0 +1,96 @@
+"""Scoring: how a comparison judges an answer. Text is the default; `sql_scorer.py` judges queries."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+import msgspec
+
+from .data import Item, gold_answers, lacks
+from .metrics import best_scores
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured, in the words of a report."""
+
+    name: str
+    """As `--score` and the rows call it."""
+    exact: str
+    partial: str = ""
+    """What half a right answer is measured by; empty where there is no such thing."""
+    right: str
+    """What an answer is that gets a full score."""
+    method: str
+    """A sentence or two on how it is computed."""
+
+
+TEXT = Measure(
+    name="text",
+    exact="exact match",
+    partial="F1",
+    right="exact answer",
+    method="Exact match and F1 are those of SQuAD and HotpotQA, against the best of an item's gold answers.",
+)
+SQL_SPIDER = Measure(
+    name="sql-spider",
+    exact="execution accuracy",
+    right="right query",
+    method="Execution accuracy is that of Spider's script: the answer and the gold query, both without DISTINCT, give "
+    "the same rows, each as often, whatever the order of columns; in the same order where the gold says ORDER BY.",
+)
+SQL_BIRD = Measure(
+    name="sql-bird",
+    exact="execution accuracy",
+    right="right query",
+    method="Execution accuracy is that of BIRD's script: the answer and the gold query give the same set of rows.",
+)
+MEASURES = {measure.name: measure for measure in (TEXT, SQL_SPIDER, SQL_BIRD)}
+
+
+class Scores(NamedTuple):
+    """What an answer is worth, 0 to 1: `exact` all or nothing, `partial` the same where half an answer has no worth."""
+
+    exact: float
+    partial: float
+
+
+class Scorer(ABC):
+    """How the answers of a comparison are judged."""
+
+    measure: ClassVar[Measure]
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What scores depend on besides answer and gold: a part of every row's key."""
+        return (self.measure.name,)
+
+    @abstractmethod
+    def gold(self, item: Item) -> list[str]:
+        """What counts as right, as it is written; empty if the item does not say."""
+
+    @abstractmethod
+    async def complaint(self, item: Item) -> str:
+        """Why answers to the item cannot be judged; empty if they can."""
+
+    @abstractmethod
+    async def scores(self, item: Item, answer: str) -> Scores:
+        """What an answer is worth. Whatever the answer holds, this raises nothing."""
+
+
+class TextScorer(Scorer):
+    """Exact match and F1 against the gold answers of an item."""
+
+    measure = TEXT
+
+    def gold(self, item: Item) -> list[str]:
+        """Its `answer` and `aliases`."""
+        return gold_answers(item)
+
+    async def complaint(self, item: Item) -> str:
+        """Whether it has a gold answer."""
+        return "" if gold_answers(item) else lacks(item.fields, ["answer"]) or "its answer is empty"
+
+    async def scores(self, item: Item, answer: str) -> Scores:
+        """Against the gold answer that fits best."""
+        return Scores(*best_scores(answer, gold_answers(item)))

@@ -1,0 +1,1 @@
+"""Ways to check an answer: each file is one."""
