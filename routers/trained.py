@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import InputError
-from ..version import __version__
 from . import features
 from .classifiers import Classifier, Method, fit_classifier, must_be_installed
 from .confidence import confidence_for
@@ -63,7 +62,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     groups: int
     data_sha256: str
     trained: str
-    laconic: str = __version__
     scikit_learn: str
 
 
