@@ -11,13 +11,13 @@ from .provenance import shown
 from .routing import Routing
 from .statistics import RESAMPLES
 
-METHOD = """`gap recovered` and the curves run from the cheapest tier for everything (0) to the dearest (1). `N %` behind a
-router is the share of that gap it was told to keep, by a level of confidence chosen on items held out of its training.
-`random with the shares` deals as many items to each tier as the router, but any items; `random at the cost` is the
-mixture of two fixed tiers that is most often right at the router's cost: both are expectations. `calls for N %` is the
-least share of items that the dearest tier answers when N % of the gap are recovered, `tokens for N %` the least share of
-the additional tokens. TEP is the relative gain in accuracy over the relative increase of tokens, both over the cheapest
-tier."""
+METHOD = """`gap recovered` and the curves run from the cheapest tier for everything (0) to the dearest (1).
+`N %` behind a router is the share of that gap it was told to keep, by a level of confidence chosen on items held out of
+its training. `random with the shares` deals as many items to each tier as the router, but any items; `random at the
+cost` is the mixture of two fixed tiers that is most often right at the router's cost: both are expectations. `calls for
+N %` is the least share of items that the dearest tier answers when N % of the gap are recovered, `tokens for N %` the
+least share of the additional tokens. TEP is the relative gain in accuracy over the relative increase of tokens, both
+over the cheapest tier."""
 
 Table = tuple[list[str], list[list[str]]]
 """Head and rows; the first column is words."""
