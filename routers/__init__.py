@@ -10,10 +10,30 @@ if TYPE_CHECKING:
     from .decider import DECIDERS, Decider, Item
     from .deciders.always import Always
     from .deciders.rules import Rule, Rules
+    from .deciders.trained import ByClassifier, ByNeighbours
     from .decision import Decision
+    from .outcomes import Outcome
     from .route import Route
+    from .router_file import load_router, save_router
+    from .trained import TrainedRouter, train
 
-__all__ = ["DECIDERS", "Always", "Decider", "Decision", "Item", "Route", "Rule", "Rules"]
+__all__ = [
+    "DECIDERS",
+    "Always",
+    "ByClassifier",
+    "ByNeighbours",
+    "Decider",
+    "Decision",
+    "Item",
+    "Outcome",
+    "Route",
+    "Rule",
+    "Rules",
+    "TrainedRouter",
+    "load_router",
+    "save_router",
+    "train",
+]
 
 __getattr__, __dir__ = lazily(
     __name__,
@@ -21,7 +41,11 @@ __getattr__, __dir__ = lazily(
         "decider": ("DECIDERS", "Decider", "Item"),
         "deciders.always": ("Always",),
         "deciders.rules": ("Rule", "Rules"),
+        "deciders.trained": ("ByClassifier", "ByNeighbours"),
         "decision": ("Decision",),
+        "outcomes": ("Outcome",),
         "route": ("Route",),
+        "router_file": ("load_router", "save_router"),
+        "trained": ("TrainedRouter", "train"),
     },
 )
