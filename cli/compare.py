@@ -30,6 +30,7 @@ from .options import (
     AtOnceOption,
     LimitOption,
     ModelOption,
+    OfEachOption,
     OrderOption,
     SetOption,
     StoreOption,
@@ -53,6 +54,7 @@ def compare(
         Path, typer.Option("--data", metavar="FILE.jsonl", help="Items: inputs of the flows and `answer`, or `sql`.")
     ],
     limit: LimitOption = None,
+    of_each: OfEachOption = None,
     score: Annotated[
         Score,
         typer.Option(
@@ -84,6 +86,8 @@ def compare(
     entrants = contestants([(path.stem, flow) for path, flow in zip(flows, loaded, strict=True)])
     scorer = _scorer(score, databases, data)
     items = read_items(data, limit) if score == "text" else read_sql_items(data, limit)
+    if of_each is not None:
+        items.keep_of_each(of_each)
     run_to_the_end(leave_out_unfit(entrants, items, scorer))
     tell_problems(items)
     if report is not None and not report.parent.is_dir():

@@ -46,6 +46,10 @@ HOW_ASKED = frozenset({"temperature", "top_p", "seed", "max_tokens", "timeout", 
 """What of a model's spec belongs to the role, whichever model plays it."""
 
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
+OfEachOption = Annotated[
+    int | None,
+    typer.Option("--of-each", min=1, metavar="N", help="Only the first N items of each group, such as a database."),
+]
 AtOnceOption = Annotated[
     int | None,
     typer.Option(

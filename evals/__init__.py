@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from ..orchestrator.agreement import normalise
     from .comparison import Comparison, compare
     from .contestant import Contestant, contestants
     from .data import Data, Item, Problem, read_items
     from .figures import FlowFigures, Versus, summarise
-    from .metrics import best_scores, exact_match, normalise, token_f1
+    from .metrics import best_scores, exact_match, token_f1
     from .rows import Row, read_rows
     from .scoring import Measure, Scorer, Scores, TextScorer
     from .sql_data import read_sql_items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,16 @@ class Data:
         self.items.remove(item)
         self.problems.append(Problem(item.line, why, self.unit))
         self.problems.sort(key=lambda problem: problem.line)
+
+    def keep_of_each(self, most: int) -> None:
+        """Keep the first `most` items of each group."""
+        seen: Counter[str] = Counter()
+        kept = []
+        for item in self.items:
+            seen[item.group] += 1
+            if seen[item.group] <= most:
+                kept.append(item)
+        self.items = kept
 
     def require(self, check: Callable[[Item], str]) -> None:
         """Leave out every item for which `check` has a complaint. Raises InputError if nothing is left."""

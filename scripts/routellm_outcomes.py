@@ -1,8 +1,8 @@
 """RouteLLM's recorded pairs as outcomes: `python scripts/routellm_outcomes.py RECORDED.jsonl OUTCOMES.jsonl`.
 
 A line of RECORDED.jsonl has `prompt`, and for each of two models a field under its name that says `True` or `False`,
-and its answer under its name and `_response`. The cost of a call to the weak model is 0 and to the strong one 1, so that
-the tokens of `laconic router eval` read as the share of calls to the strong model.
+and its answer under its name and `_response`. The cost of a call to the weak model is 0 and to the strong one 1, so
+that the tokens of `laconic router eval` read as the share of calls to the strong model.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -125,7 +126,7 @@ def one_line(text: str) -> str:
 
 
 def _sample(value: Any) -> str:
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, Decimal)):
         return str(value)
     text = one_line(str(value)[: 10 * SAMPLE_CHARS])
     if len(text) > SAMPLE_CHARS:

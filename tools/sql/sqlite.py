@@ -179,10 +179,12 @@ def _described(connection: sqlite3.Connection) -> Iterator[TableInfo]:
     listed = connection.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
     )
-    names = [name for (name,) in listed]
-    columns = {name: _columns(connection, name) for name in names}
-    keys = {name: tuple(key for key, _ in sorted(columns[name][1].items(), key=lambda item: item[1])) for name in names}
-    for name in names:
+    columns = {name: found for (name,) in listed.fetchall() if (found := _columns(connection, name))[0]}
+    keys = {
+        name: tuple(key for key, _ in sorted(found[1].items(), key=lambda item: item[1]))
+        for name, found in columns.items()
+    }
+    for name in columns:
         foreign = tuple(_foreign_keys(connection, name, columns[name][0], keys))
         yield TableInfo(name, columns[name][0], keys[name], foreign)
 
@@ -191,7 +193,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[tuple[Column, 
     """The columns of a table, and the place of each that is in its primary key."""
     try:
         found = connection.execute(f"PRAGMA table_info({_quoted(table)})").fetchall()
-    except sqlite3.OperationalError:  # a view of what is no longer there
+    except sqlite3.OperationalError:  # a view of what is no longer there: nobody can ask it
         return (), {}
     return (
         tuple(Column(str(name), str(type)) for _, name, type, *_ in found),
