@@ -12,6 +12,7 @@ from .errors import guarded
 from .graph import graph
 from .ledger import ledger
 from .models import app as models
+from .router import app as router
 from .run import run
 from .runs import runs
 from .schema import schema
@@ -38,6 +39,7 @@ def _laconic() -> None:
 for command in (run, runs, ledger, audit, compare, demo, graph, schema, doctor, serve_models):
     app.command()(guarded(command))
 app.add_typer(models, name="models")
+app.add_typer(router, name="router")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def gold_answers(item: Item) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def lacks(fields: dict[str, Any], names: Iterable[str]) -> str:
+def lacks(fields: Mapping[str, Any], names: Iterable[str]) -> str:
     """A complaint about the `names` that an item does not have, or nothing."""
     missing = [name for name in names if name not in fields]
     if not missing:

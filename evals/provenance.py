@@ -75,7 +75,7 @@ async def look_up(
         for role, model in (await runtime.models(contestant.flow)).items():
             used.append(_model(contestant, role, contestant.flow.models.get(role), await model.backend.facts(), hashes))
     return Provenance(
-        command=tuple(_shown(part) for part in command),
+        command=tuple(shown(part) for part in command),
         date=time.strftime("%Y-%m-%d %H:%M %Z"),
         data=Path(data).name,
         data_sha256=_hash(Path(data)),
@@ -112,7 +112,8 @@ def _model(
     )
 
 
-def _shown(part: str) -> str:
+def shown(part: str) -> str:
+    """A part of a command, of absolute paths only the last part."""
     return Path(part).name if os.path.isabs(part) else part
 
 

@@ -1,4 +1,4 @@
-"""Kinds of node that decide who answers, what they decide by, and what they check answers with."""
+"""Kinds of node that decide who answers, and what they decide by."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from .deciders.llm import LLM
     from .deciders.logprob import Logprob
     from .deciders.rules import Rule, Rules
+    from .deciders.trained import ByClassifier, ByNeighbours
     from .decision import Decision
     from .format import Format
+    from .outcomes import Outcome
     from .route import Route
+    from .router_file import load_router, save_router
     from .single_token import decide_by_token
+    from .trained import TrainedRouter, train
     from .verdict import Reading, Verdict
 
 __all__ = [
@@ -35,6 +39,8 @@ __all__ = [
     "Agrees",
     "Always",
     "Answer",
+    "ByClassifier",
+    "ByNeighbours",
     "Calibration",
     "Cascade",
     "Check",
@@ -47,16 +53,21 @@ __all__ = [
     "Item",
     "Judgement",
     "Logprob",
+    "Outcome",
     "Reading",
     "Route",
     "Rule",
     "Rules",
     "Schema",
     "TokenLikelihood",
+    "TrainedRouter",
     "Verdict",
     "Verifier",
     "decide_by_token",
     "fit_calibration",
+    "load_router",
+    "save_router",
+    "train",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -77,10 +88,14 @@ __getattr__, __dir__ = lazily(
         "deciders.llm": ("LLM",),
         "deciders.logprob": ("Logprob",),
         "deciders.rules": ("Rule", "Rules"),
+        "deciders.trained": ("ByClassifier", "ByNeighbours"),
         "decision": ("Decision",),
         "format": ("Format",),
+        "outcomes": ("Outcome",),
         "route": ("Route",),
+        "router_file": ("load_router", "save_router"),
         "single_token": ("decide_by_token",),
+        "trained": ("TrainedRouter", "train"),
         "verdict": ("Reading", "Verdict"),
     },
 )

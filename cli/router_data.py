@@ -1,0 +1,86 @@
+"""Where `laconic router` gets outcomes: outcomes as they are, labelled items, a comparison's rows, or the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..evals.outcome_files import ItemFields, read_labelled, read_outcomes
+from ..evals.outcome_rows import outcomes_of_rows
+from ..evals.outcome_runs import outcomes_of_runs
+from ..routers.outcomes import Outcome
+from .errors import say
+from .job import DATA, inputs_of
+from .options import pairs
+from .storage import existing
+
+
+@dataclass(frozen=True)
+class Source:
+    """The options that say where outcomes come from."""
+
+    data: Path | None
+    label: str | None
+    text: str
+    group: str
+    features: tuple[str, ...]
+    costs: str | None
+    rows: Path | None
+    from_runs: bool
+    store: Path | None
+
+    @property
+    def name(self) -> str:
+        """For messages and reports."""
+        path = self.rows or self.data
+        return path.name if path is not None else "the ledger"
+
+    def outcomes(self) -> list[Outcome]:
+        """Read them. Raises InputError for options that do not go together, and for what is wrong in the files."""
+        fields = ItemFields(self.text, self.group, self.features)
+        if self.from_runs:
+            return self._of_ledger(fields)
+        if self.data is None:
+            raise InputError("name the outcomes with --data FILE, or learn from the ledger with --from-runs")
+        if self.rows is not None:
+            found, left_out = outcomes_of_rows(self.rows, self.data, fields)
+            if left_out:
+                say(f"{left_out} items of {self.rows} have no answer of every flow, and are left out")
+            return found
+        if self.label is None:
+            return read_outcomes(self.data)
+        if self.costs is None:
+            raise InputError(
+                "--label needs --costs CHEAPEST=TOKENS,...,DEAREST=TOKENS: the tiers in their order, and what they use"
+            )
+        return read_labelled(self.data, label=self.label, fields=fields, costs=costs(self.costs))
+
+    def _of_ledger(self, fields: ItemFields) -> list[Outcome]:
+        if self.data is not None or self.rows is not None or self.label is not None:
+            raise InputError("--from-runs reads the ledger; leave --data, --rows and --label out")
+        known = costs(self.costs) if self.costs is not None else {}
+        with existing(self.store) as database:
+            found = outcomes_of_runs(
+                ((record, inputs_of(record), record.inputs.get(DATA)) for record in reversed(database.runs())),
+                database.read_calls,
+                fields,
+                known,
+            )
+        say(f"{len(found.outcomes)} items were answered by the cascade {found.cascade} ({', '.join(found.tiers)})")
+        for why, number in found.left_out.items():
+            say(f"{number} items are left out: {why}")
+        return found.outcomes
+
+
+def costs(text: str) -> dict[str, float]:
+    """`basic=400,advanced=1600` as a mapping. Raises InputError."""
+    found = {}
+    for name, value in pairs(text.split(","), "--costs").items():
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise InputError(f"--costs {name}={value}: the tokens must be a number") from None
+        if not 0 <= found[name] < float("inf"):
+            raise InputError(f"--costs {name}={value}: the tokens must be a number that is not negative")
+    return found
