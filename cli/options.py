@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -46,6 +46,22 @@ HOW_ASKED = frozenset({"temperature", "top_p", "seed", "max_tokens", "timeout", 
 """What of a model's spec belongs to the role, whichever model plays it."""
 
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
+Score = Literal["text", "sql-spider", "sql-bird"]
+ScoreOption = Annotated[
+    Score,
+    typer.Option(
+        "--score",
+        help="Judge answers as text (exact match, F1), or as SQL by what it gives, with Spider's or BIRD's rules.",
+    ),
+]
+DatabasesOption = Annotated[
+    Path | None,
+    typer.Option("--databases", metavar="DIR", help="SQL: the folder with NAME.sqlite or NAME/NAME.sqlite."),
+]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="ROWS.jsonl", help="Keep a row for each flow and item; go on where it ends."),
+]
 OfEachOption = Annotated[
     int | None,
     typer.Option("--of-each", min=1, metavar="N", help="Only the first N items of each group, such as a database."),

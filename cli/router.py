@@ -20,8 +20,20 @@ from ..routers.classifiers import Method
 from ..routers.outcomes import Outcome, Unsolved, hash_of
 from ..routers.router_file import load_router, save_router
 from ..routers.trained import RECOVER, TrainedRouter, train
+from .comparing import Comparing
 from .errors import guarded, say
-from .options import StoreOption
+from .options import (
+    AtOnceOption,
+    DatabasesOption,
+    LimitOption,
+    ModelOption,
+    OfEachOption,
+    OrderOption,
+    ResultsOption,
+    ScoreOption,
+    SetOption,
+    StoreOption,
+)
 from .router_data import Source
 from .tables import show_table
 
@@ -56,6 +68,14 @@ RowsOption = Annotated[
     Path | None,
     typer.Option("--rows", metavar="ROWS.jsonl", help="Rows of `laconic compare --results`; each flow is a tier."),
 ]
+TiersOption = Annotated[
+    str,
+    typer.Option(
+        "--tiers",
+        metavar="FLOW,...",
+        help="Which flows are the tiers, from the cheapest to the dearest; the others are shown beside them.",
+    ),
+]
 FromRunsOption = Annotated[
     bool, typer.Option("--from-runs", help="Learn from what cascades found out, as the ledger has it.")
 ]
@@ -78,6 +98,7 @@ def train_router(
     feature: FeatureOption = None,
     costs: CostsOption = None,
     rows: RowsOption = None,
+    tiers: TiersOption = "",
     from_runs: FromRunsOption = False,
     store: StoreOption = None,
     method: Annotated[Method, typer.Option("--method", help="The classifier.")] = "logistic",
@@ -85,8 +106,9 @@ def train_router(
     embeddings: EmbeddingsOption = "",
 ) -> None:
     """Learn which tier is the cheapest that is enough. No model is asked."""
-    source = Source(data, label, text, group, tuple(feature or ()), costs, rows, from_runs, store)
-    router = train(source.outcomes(), method=method, unsolved=unsolved, embeddings=embeddings)
+    source = Source(data, label, text, group, tuple(feature or ()), costs, rows, from_runs, store, _names(tiers))
+    outcomes, _ = source.outcomes()
+    router = train(outcomes, method=method, unsolved=unsolved, embeddings=embeddings)
     save_router(router, out)
     _tell(router, out)
 
@@ -94,6 +116,12 @@ def train_router(
 @app.command("eval")
 @guarded
 def judge_router(
+    flows: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FLOW]...", help="Flow files to run on --data first: the tiers, and what to hold them against."
+        ),
+    ] = None,
     data: DataOption = None,
     label: LabelOption = None,
     text: TextOption = "question",
@@ -101,8 +129,18 @@ def judge_router(
     feature: FeatureOption = None,
     costs: CostsOption = None,
     rows: RowsOption = None,
+    tiers: TiersOption = "",
     from_runs: FromRunsOption = False,
+    limit: LimitOption = None,
+    of_each: OfEachOption = None,
+    score: ScoreOption = "text",
+    databases: DatabasesOption = None,
+    model: ModelOption = None,
+    change: SetOption = None,
     store: StoreOption = None,
+    results: ResultsOption = None,
+    items_at_once: AtOnceOption = None,
+    order: OrderOption = "prefix",
     router: Annotated[
         list[Path] | None,
         typer.Option("--router", metavar="FILE.skops", help="Judge this router; else cross-validate by group."),
@@ -124,11 +162,38 @@ def judge_router(
     title: Annotated[str, typer.Option("--title", metavar="TEXT", help="Of the report.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, the curves' points too.")] = False,
 ) -> None:
-    """Accuracy and tokens of routers beside fixed tiers, chance at equal cost, and the oracle. No model is asked."""
-    source = Source(data, label, text, group, tuple(feature or ()), costs, rows, from_runs, store)
+    """Accuracy and tokens of routers beside fixed tiers, chance at equal cost, and the oracle.
+
+    Given flows, runs each of them on every item first, as `laconic compare` does; otherwise no model is asked.
+    """
+    source = Source(data, label, text, group, tuple(feature or ()), costs, rows, from_runs, store, _names(tiers))
     if report is not None and not report.parent.is_dir():
         raise InputError(f"there is no folder {str(report.parent)!r} for the report")
-    outcomes = source.outcomes()
+    provenance = None
+    if flows:
+        if data is None:
+            raise InputError("name the items that the flows are to answer with --data FILE")
+        compared = Comparing(
+            flows=flows,
+            data=data,
+            limit=limit,
+            of_each=of_each,
+            score=score,
+            databases=databases,
+            model=model,
+            change=change,
+            store=store,
+            results=results,
+            items_at_once=items_at_once,
+            order=order,
+        ).run(wants_provenance=report is not None)
+        status = compared.say_how_it_ended()
+        if status:
+            raise typer.Exit(status)
+        outcomes, others = source.of_rows(compared.comparison.rows, compared.items.items)
+        provenance = compared.provenance
+    else:
+        outcomes, others = source.outcomes()
     if cluster and not any(outcome.group for outcome in outcomes):
         raise InputError("--cluster needs items with groups; name their field with --group")
     judged = (
@@ -140,10 +205,11 @@ def judge_router(
             for where in _known(unsolved or ["cheapest"], get_args(Unsolved), "--unsolved")
         ]
     )
-    routing = measure(outcomes, judged, clustered=cluster)
+    routing = measure(outcomes, judged, others, clustered=cluster)
     if report is not None:
         command = ["laconic", *sys.argv[1:]]
-        text_of_report = markdown(routing, title=title or f"Routers on {source.name}", command=command)
+        title = title or f"Routers on {source.name}"
+        text_of_report = markdown(routing, title=title, command=command, provenance=provenance)
         report.write_text(text_of_report, encoding="utf-8")
     if as_json:
         sys.stdout.write(json.dumps(msgspec.to_builtins(routing), ensure_ascii=False, indent=2) + "\n")
@@ -156,6 +222,10 @@ def judge_router(
         show_table(*curves_table(routing))
     else:
         say("the dearest tier is not more often right than the cheapest, or costs no more: there is no curve")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _as_is(path: Path, outcomes: list[Outcome]) -> Judged:

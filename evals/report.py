@@ -128,10 +128,7 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
             for name, cells in lines(figures)
         ),
         _method(_measure(figures)),
-        "## Where it ran",
-        "\n".join(f"- {name}: {value}" for name, value in provenance.facts()),
-        "## Models\n\n| flow | role | model | backend | file | SHA-256 |\n|---|---|---|---|---|---|\n"
-        + "\n".join(f"| {' | '.join(_cell(cell) for cell in model.cells())} |" for model in provenance.models),
+        *origin(provenance),
     ]
     notes = [f"- left out, {problem}" for problem in problems]
     if comparison.error is not None:
@@ -143,6 +140,16 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
             shown.append(f"- and {len(notes) - len(shown)} more")
         parts += ["## What went wrong", "\n".join(note.replace("\n", " ").replace("<", "&lt;") for note in shown)]
     return "\n\n".join(parts) + "\n"
+
+
+def origin(provenance: Provenance) -> list[str]:
+    """The parts of a document that say where its figures were measured, and with which models."""
+    return [
+        "## Where it ran",
+        "\n".join(f"- {name}: {value}" for name, value in provenance.facts()),
+        "## Models\n\n| flow | role | model | backend | file | SHA-256 |\n|---|---|---|---|---|---|\n"
+        + "\n".join(f"| {' | '.join(_cell(cell) for cell in model.cells())} |" for model in provenance.models),
+    ]
 
 
 def _measure(figures: Sequence[FlowFigures]) -> Measure:

@@ -68,28 +68,34 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """The oracle's, chance's best, and each router's; none where the dearest tier gains nothing."""
 
 
-def measure(outcomes: Sequence[Outcome], routers: Sequence[Judged], *, clustered: bool = False) -> Routing:
-    """Hold routers against the fixed tiers, chance and the oracle.
+def measure(
+    outcomes: Sequence[Outcome], routers: Sequence[Judged], others: Sequence[Policy] = (), *, clustered: bool = False
+) -> Routing:
+    """Hold routers, and what `others` made of the same items, against the fixed tiers, chance and the oracle.
 
     The weights of the random mixtures are those of all items, in every resample too.
     """
     tiers = tiers_of(outcomes)
     fixed = [always(tier, outcomes) for tier in tiers]
     routed = [made for router in routers for made in router.policies()]
-    chance = {made.name: (shuffled(made, outcomes), mixture(made, outcomes)) for made in routed}
-    dealt = {shares.name for shares, _ in chance.values()}
+    chance = {made.name: mixture(made, outcomes) for made in (*others, *routed)}
+    dealt = {made.name: shuffled(made, outcomes) for made in routed}
     oracles = [oracle(outcomes, "cheapest"), oracle(outcomes, "dearest")]
-    everything = [*fixed, *(one for made in routed for one in (made, *chance[made.name])), *oracles]
-    draws = _draw(everything, groups_of(outcomes) if clustered else None)
-    others = {made.name: (*fixed, *chance[made.name]) for made in routed}
+    shown = [*fixed, *(one for made in (*others, *routed) for one in (made, chance[made.name])), *oracles]
+    draws = _draw([*shown, *dealt.values()], groups_of(outcomes) if clustered else None)
+    differences = [
+        _difference(made, other, draws)
+        for made in (*others, *routed)
+        for other in (*fixed, *([dealt[made.name]] if made.name in dealt else ()), chance[made.name])
+    ]
     return Routing(
         items=len(outcomes),
         groups=len({outcome.group for outcome in outcomes if outcome.group}),
         tiers=tiers,
         data_sha256=hash_of(outcomes),
         clustered=clustered,
-        policies=[_figures(made, draws, fixed) for made in everything if made.name not in dealt],
-        differences=[_difference(made, other, draws) for made in routed for other in others[made.name]],
+        policies=[_figures(made, draws, fixed) for made in shown],
+        differences=differences,
         curves=_curves(outcomes, routers, fixed),
     )
 

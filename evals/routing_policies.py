@@ -24,7 +24,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[float, ...]
     """For each item, its tokens."""
     shares: dict[str, float]
-    """For each tier, the share of all items that it answered."""
+    """For each tier, the share of all items that it answered; empty where more than one had a part in an answer."""
 
     @property
     def accuracy(self) -> float:

@@ -145,7 +145,7 @@ def test_rows_of_a_comparison_are_outcomes(laconic: Callable[..., Result], here:
     write(here / "rows.jsonl", rows[:-1])
     result = laconic("router", "eval", "--rows", "rows.jsonl", "--data", "items.jsonl", "--json")
     assert result.exit_code == 0, result.stderr
-    assert "1 items of rows.jsonl have no answer of every flow" in result.stderr
+    assert "1 items have no answer of every flow" in result.stderr
     found = json.loads(result.stdout)
     assert found["tiers"] == ["cheap", "dear"]
     assert found["items"] == 19
@@ -199,3 +199,75 @@ def test_a_tier_that_was_never_asked_needs_its_cost(laconic: Callable[..., Resul
     assert result.exit_code == 2
     assert "the tier 'advanced' was never asked" in result.stderr
     assert laconic("router", "train", "--from-runs", "--costs", "advanced=400", "--out", "r.skops").exit_code == 0
+
+
+FLOW = """
+name: {name}
+inputs: {{question: str, db: str}}
+models: {{large: {{backend: scripted, model: script, options: {{rules: {rules}}}}}}}
+nodes: {{answer: {{kind: prompt, prompt: "{prompt}{{{{ question }}}}"}}}}
+outputs: {{answer: "{{{{ answer }}}}", hard: "{{{{ 1 if 'highest' in question else 0 }}}}"}}
+"""
+
+
+@pytest.fixture
+def ways(items: list[dict[str, Any]], here: Path) -> list[str]:
+    """A cheap flow that knows the easy questions, a dear one that knows all, and one that is no tier."""
+    write(here / "asked.jsonl", [{**item, "answer": "yes"} for item in items])
+    rules = {
+        "cheap": '[{match: List, answer: "yes"}, {match: ".", answer: "no"}]',
+        "dear": '[{match: ".", answer: "yes"}]',
+    }
+    prompts = {"cheap": "", "dear": "Think long and well and twice about this: ", "other": "Think: "}
+    for name, prompt in prompts.items():
+        text = FLOW.format(name=name, prompt=prompt, rules=rules["cheap" if name == "cheap" else "dear"])
+        (here / f"{name}.yaml").write_text(text)
+    return [f"{name}.yaml" for name in prompts]
+
+
+def test_flows_are_run_and_judged_in_one_table(laconic: Callable[..., Result], here: Path, ways: list[str]) -> None:
+    asked = ("--data", "asked.jsonl", "--group", "db", "--feature", "hard", "--results", "rows.jsonl")
+    told = ("--tiers", "cheap,dear", "--recover", "0.9", "--report", "r.md")
+    judged = laconic("router", "eval", *ways, *asked, *told)
+    assert judged.exit_code == 0, judged.stderr
+    policies = [line.split("  ")[0] for line in judged.stdout.split("\n\n")[0].splitlines()[1:]]
+    assert policies == [
+        "always cheap",
+        "always dear",
+        "other",
+        "random at the cost of other",
+        "logistic, unsolved cheapest 90%",
+        "random at the cost of logistic, unsolved cheapest 90%",
+        "oracle, unsolved to the cheapest",
+        "oracle, unsolved to the dearest",
+    ]
+    report = (here / "r.md").read_text()
+    assert "| other | 100.0 %" in report
+    assert "## Where it ran" in report
+    # What was answered is not asked again, and the rows alone give the same table.
+    again = laconic("router", "eval", *ways, *asked, *told)
+    assert "180 rows were in rows.jsonl already" in again.stderr
+    alone = laconic("router", "eval", "--rows", "rows.jsonl", "--data", "asked.jsonl", *asked[2:6], *told)
+    assert judged.stdout == again.stdout == alone.stdout
+    # The model's words for its own difficulty are a feature that a router is trained on.
+    trained = laconic(
+        "router", "train", "--rows", "rows.jsonl", *asked[:6], "--tiers", "cheap,dear", "--out", "r.skops"
+    )
+    assert trained.exit_code == 0, trained.stderr
+    assert load_router(here / "r.skops").about.features == {"hard": "number"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tiers", "cheap,deer"), "there are no rows of the flow 'deer'; did you mean 'dear'?"),
+        (("--tiers", "cheap"), "a router needs two tiers or more"),
+        (("--feature", "soft"), "no field 'soft'"),
+    ],
+)
+def test_what_is_wrong_with_rows_is_said(
+    laconic: Callable[..., Result], ways: list[str], options: tuple[str, ...], said: str
+) -> None:
+    result = laconic("router", "eval", *ways, "--data", "asked.jsonl", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
