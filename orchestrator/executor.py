@@ -192,6 +192,8 @@ class Execution:
                 return None
             if isinstance(node.on_error, Fallback):
                 return render_tree(node.on_error.value, values)
+            if failure is error:
+                raise  # `from` itself would make it its own cause
             raise failure from error
         run.end(record, "ok", notes=ctx.notes)
         return value

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from laconic.errors import BudgetExceeded, NodeError
-from laconic.orchestrator import Context, Node, Runtime, kind
+from laconic.orchestrator import Context, Flow, Node, Runtime, kind
 
 
 def echo(text: str, **more: Any) -> dict[str, Any]:
@@ -230,3 +230,16 @@ async def test_a_long_chain_and_a_wide_fan_need_no_stack(flow) -> None:
     nodes = {"n0": echo("0"), **{f"n{i}": echo(f"{{{{ n{i - 1} }}}}") for i in range(1, 3000)}}
     async with Runtime(backends={"large": NoopBackend()}) as runtime:
         assert (await flow(nodes, {"out": "{{ n2999 }}"}).run(runtime=runtime)).outputs == {"out": "0"}
+
+
+async def test_an_error_is_not_its_own_cause() -> None:
+    """Whoever follows the causes of a failure comes to an end."""
+    failing = {"kind": "tool", "tool": "calculator", "args": {"expression": "1 +"}}
+    result = await Flow(name="f", tools={"calculator": {"kind": "calculator"}}, nodes={"sum": failing}).run()
+    error: BaseException | None = result.error
+    causes = []
+    while error is not None:
+        assert error not in causes
+        causes.append(error)
+        error = error.__cause__
+    assert causes
