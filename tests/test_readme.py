@@ -1,4 +1,5 @@
-"""Every example of the README runs as written; only the model is a smaller one, and the ledger lies elsewhere."""
+"""Every example of the README runs as written; only the model is a smaller one, which is asked for simpler SQL, and the
+ledger lies elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def python_example() -> tuple[str, str]:
 
 def test_the_two_spellings_are_one_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text, _ = blocks("yaml")
+    text, *_ = blocks("yaml")
     names: dict[str, Any] = {}
     exec(python_example()[0], names)
     assert Flow.parse(text, base=ROOT) == names["flow"]
@@ -41,7 +42,7 @@ def test_the_two_spellings_are_one_flow(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_models_on_vllm_are_models_of_a_flow() -> None:
-    _, text = blocks("yaml")
+    _, text, _ = blocks("yaml")
     models = yaml.safe_load(text)
     flow = Flow(name="any", models=models, nodes={"ask": {"kind": "prompt", "prompt": "?", "model": "large"}})
     assert {role: spec.server is not None for role, spec in flow.models.items()} == {
@@ -64,6 +65,14 @@ async def test_the_kind_that_the_engine_page_adds_works() -> None:
     result = await flow.run(backends={"large": ScriptedBackend("because")})
     assert result.outputs == {"answer": "BECAUSE"}
     assert list(result.ledger.by("node")) == ["answer"]
+
+
+def test_the_router_is_the_ready_flows() -> None:
+    _, _, text = blocks("yaml")
+    written = yaml.safe_load(text)
+    flow = Flow.load(ROOT / "workflows" / "sql" / "routed.yaml").written()
+    shown, there = written["sql"], flow["nodes"]["sql"]
+    assert {**there, **shown, "by": {**there["by"], **shown["by"]}} == there
 
 
 async def test_the_decider_that_the_routers_page_adds_works() -> None:
@@ -97,12 +106,14 @@ def test_the_program_runs(
 def test_the_commands_run(small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACONIC_STORE", str(tmp_path / "ledger.db"))
     commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
-    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger", "audit"]
+    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger", "audit", "run"]
     for command in commands:
         program, *words = shlex.split(command)
         assert program == ".venv/bin/laconic"
         if words[0] == "run":
             words += ["--model", f"large=local:{small_model}"]
+        if words[1:2] == ["workflows/sql/routed.yaml"]:
+            words[words.index("--input") + 1] = "question=How many customers are there?"
         installed = str(Path(sys.executable).with_name("laconic"))
         done = subprocess.run([installed, *words], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
