@@ -3,7 +3,7 @@
 A cascade asks the cheapest tier first and goes on while its check rejects the answer. So the last tier that was asked
 was accepted, unless its calls are `discarded` too, and those before it were rejected. Three things to bear in mind:
 
-* accepted is not right: the labels are as good as the check;
+* accepted is not right: the labels are as good as the check, and the last tier of a cascade is taken unchecked;
 * the dearer tiers were not asked. They are taken to solve what a cheaper one solved, and to use what they use on
   average where they were asked;
 * what a run alone answered (a route, a single tier) says nothing, since nothing was checked, and is not used.

@@ -190,6 +190,38 @@ def test_what_cascades_found_out_is_learned_from_the_ledger(laconic: Callable[..
     assert about.tokens["advanced"].mean == pytest.approx((4 * 400 + 500) / 5)
 
 
+CASCADE = """
+name: ways
+inputs: {question: str}
+models:
+  large:
+    backend: scripted
+    model: script
+    options: {rules: [{match: Think, answer: "yes"}, {match: List, answer: "yes"}, {match: ".", answer: "no"}]}
+nodes:
+  cheap: {kind: prompt, prompt: "{{ question }}"}
+  dear: {kind: prompt, prompt: "Think long and well about this: {{ question }}"}
+  answer:
+    kind: cascade
+    tiers: [cheap, dear]
+    question: "{{ question }}"
+    accept: {kind: expression, that: "answer == 'yes'"}
+outputs: {answer: "{{ answer }}"}
+"""
+
+
+def test_what_a_cascade_found_out_is_learned(
+    laconic: Callable[..., Result], here: Path, items: list[dict[str, Any]]
+) -> None:
+    (here / "cascade.yaml").write_text(CASCADE)
+    ran = laconic("run", "cascade.yaml", "--data", "items.jsonl")
+    assert ran.exit_code == 0, ran.stderr
+    result = laconic("router", "train", "--from-runs", "--out", "r.skops")
+    assert result.exit_code == 0, result.stderr
+    hard = sum("ratio" in item["question"] for item in items)
+    assert load_router(here / "r.skops").about.labels == {"cheap": len(items) - hard, "dear": hard}
+
+
 def test_a_tier_that_was_never_asked_needs_its_cost(laconic: Callable[..., Result], here: Path) -> None:
     (here / ".laconic").mkdir()
     with Database(here / ".laconic" / "laconic.db") as database:

@@ -1,4 +1,4 @@
-"""The cascade of text-to-SQL tiers on calls that were recorded from a real model: answers, tokens and what was given up."""
+"""The cascade of text-to-SQL tiers on recorded calls of a real model: answers, tokens, and what was given up."""
 
 from __future__ import annotations
 
