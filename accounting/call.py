@@ -18,6 +18,7 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
 
     run: str
     item: str
+    """Empty: whatever the item; the elements of a `for_each` below the node are items of their own."""
     node: str
     at: float
     """Unix time, seconds: what began later is not meant."""
@@ -26,7 +27,7 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
         """Whether it is about this call, which becomes `discarded`."""
         return (
             call.status == "ok"
-            and call.item == self.item
+            and self.item in ("", call.item)
             and call.started <= self.at
             and is_under(call.node, self.node)
         )

@@ -55,7 +55,8 @@ COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS}
 
 Entry = Call | Response | Row | Discard
 
-DISCARD = """UPDATE calls SET status = 'discarded' WHERE run = ?1 AND item = ?2 AND status = 'ok' AND started <= ?4
+DISCARD = """UPDATE calls SET status = 'discarded'
+    WHERE run = ?1 AND ?2 IN ('', item) AND status = 'ok' AND started <= ?4
     AND substr(node, 1, length(?3)) = ?3 AND substr(node, length(?3) + 1, 1) IN ('', '/', '[')"""
 
 

@@ -166,6 +166,16 @@ def judge_router(
 
     Given flows, runs each of them on every item first, as `laconic compare` does; otherwise no model is asked.
     """
+    if not flows and (limit or of_each or databases or model or change or results or items_at_once):
+        raise InputError(
+            "--limit, --of-each, --databases, --model, --set, --results and --items-at-once go with flows to run"
+        )
+    if flows and (label or costs or rows or from_runs):
+        raise InputError("flows make the outcomes: leave --label, --costs, --rows and --from-runs out")
+    if router and (method or unsolved or recover or embeddings):
+        raise InputError(
+            "--router judges a router as it is: leave --method, --unsolved, --recover and --embeddings out"
+        )
     source = Source(data, label, text, group, tuple(feature or ()), costs, rows, from_runs, store, _names(tiers))
     if report is not None and not report.parent.is_dir():
         raise InputError(f"there is no folder {str(report.parent)!r} for the report")

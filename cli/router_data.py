@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..evals.data import Item, read_items
+from ..evals.data import Item
 from ..evals.outcome_files import ItemFields, read_labelled, read_outcomes
 from ..evals.outcome_rows import outcomes_of_rows
 from ..evals.outcome_runs import outcomes_of_runs
 from ..evals.routing_policies import Policy
 from ..evals.rows import Row, read_rows
+from ..evals.sql_data import read_sql_items
 from ..routers.outcomes import Outcome
 from .errors import say
 from .job import DATA, inputs_of
@@ -52,7 +53,7 @@ class Source:
         Raises InputError for options that do not go together, and for what is wrong in the files.
         """
         if self.rows is not None and self.data is not None and not self.from_runs:
-            return self.of_rows(read_rows(self.rows), read_items(self.data).items)
+            return self.of_rows(read_rows(self.rows), read_sql_items(self.data).items)
         return self._alone(), []
 
     def of_rows(self, rows: Sequence[Row], items: Sequence[Item]) -> tuple[list[Outcome], list[Policy]]:
@@ -68,6 +69,11 @@ class Source:
         if self.data is None:
             raise InputError("name the outcomes with --data FILE, or learn from the ledger with --from-runs")
         if self.label is None:
+            if self.group or self.features or self.text != "question":
+                raise InputError(
+                    "outcomes have `text`, `group` and `features` of their own: --text, --group and --feature go with "
+                    "--label, --rows, --from-runs or flows"
+                )
             return read_outcomes(self.data)
         if self.costs is None:
             raise InputError(

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..orchestrator.registry import nearest
 from ..routers.outcomes import Outcome, tiers_of
 from .data import Item, lacks
-from .outcome_files import ItemFields
+from .outcome_files import ItemFields, with_every_feature
 from .routing_policies import Policy
 from .rows import Row, by_flow
 
@@ -64,7 +64,7 @@ def outcomes_of_rows(
         )
     tiers_of(outcomes)
     others = [_policy(name, [found[id] for id in answered]) for name, found in flows.items() if name not in tiers]
-    return FromRows(outcomes, others, len(ids) - len(answered))
+    return FromRows(with_every_feature(outcomes), others, len(ids) - len(answered))
 
 
 def _policy(name: str, rows: Sequence[Row]) -> Policy:

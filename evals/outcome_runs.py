@@ -6,6 +6,8 @@ was accepted, unless its calls are `discarded` too, and those before it were rej
 * accepted is not right: the labels are as good as the check, and the last tier of a cascade is taken unchecked;
 * the dearer tiers were not asked. They are taken to solve what a cheaper one solved, and to use what they use on
   average where they were asked;
+* an answer that no check accepted is taken all the same where the next tier did not fit in a budget. So a tier other
+  than the last counts only where that cannot be: no budget of calls, cost or seconds, and of tokens not half spent;
 * what a run alone answered (a route, a single tier) says nothing, since nothing was checked, and is not used.
 """
 
@@ -25,7 +27,7 @@ from ..errors import FlowError, InputError
 from ..orchestrator.yaml_source import read_yaml
 from ..routers.outcomes import Outcome, of_label, tiers_of
 from .data import lacks, read_items
-from .outcome_files import ItemFields
+from .outcome_files import ItemFields, with_every_feature
 
 Remembered = tuple[RunRecord, Mapping[str, Any], str | None]
 """A run, its inputs, and the data file over which it was run, if any."""
@@ -80,9 +82,9 @@ def outcomes_of_runs(
             if given is None or lacks(given, fields.needed()):
                 left_out[f"no field {', '.join(fields.needed())} in the inputs"] += 1
                 continue
-            one = _judge(f"{record.run}/{id}", calls, name, tiers, given)
+            one = _judge(f"{record.run}/{id}", calls, name, tiers, given, _room(record, name))
             if one is None:
-                left_out["the cascade ended before it had tried every tier"] += 1
+                left_out["the cascade ended, or may have ended, before it had tried every tier"] += 1
             else:
                 seen[data or "", id or repr(given)] = one
     outcomes = _outcomes(list(seen.values()), tiers, fields, costs)
@@ -100,6 +102,15 @@ def _cascades(record: RunRecord) -> dict[str, tuple[str, ...]]:
         for name, node in nodes.items()
         if isinstance(node, dict) and node.get("kind") == "cascade"
     }
+
+
+def _room(record: RunRecord, name: str) -> float:
+    """The tokens that an item's cascade may use; 0 where something else, or more than the item, is limited."""
+    flow = read_yaml(record.text, record.run).data
+    walls = [wall for wall in (flow.get("budget"), flow["nodes"][name].get("budget")) if wall]
+    if record.budget or any(set(wall) != {"tokens"} for wall in walls):
+        return 0
+    return min((float(wall["tokens"]) for wall in walls), default=float("inf"))
 
 
 def _items(inputs: Mapping[str, Any], data: str | None) -> dict[str, Mapping[str, Any]] | None:
@@ -120,13 +131,17 @@ def _by_item(calls: Sequence[Call], name: str) -> dict[str, list[Call]]:
     return found
 
 
-def _judge(id: str, calls: Sequence[Call], name: str, tiers: Sequence[str], fields: Mapping[str, Any]) -> _Seen | None:
-    """What one item's calls tell; None if the cascade did not come to an end."""
+def _judge(
+    id: str, calls: Sequence[Call], name: str, tiers: Sequence[str], fields: Mapping[str, Any], room: float
+) -> _Seen | None:
+    """What one item's calls tell; None if the cascade did not come to an end, or no tier had room after the last."""
     of_tier = {tier: [call for call in calls if is_under(call.node, f"{name}/{tier}")] for tier in tiers}
     asked = [tier for tier in tiers if of_tier[tier]]
     if not asked:
         return None
     tokens = {tier: float(Total.of(of_tier[tier], virtual=True).total) for tier in asked}
+    if asked[-1] != tiers[-1] and 2 * Total.of(calls, virtual=True).total > room:
+        return None
     last = of_tier[asked[-1]]
     if any(call.status in ("ok", "replayed") for call in last) and all(call.status != "discarded" for call in last):
         return _Seen(id, asked[-1], tokens, fields)
@@ -154,4 +169,4 @@ def _outcomes(
         for one in seen
     ]
     tiers_of(outcomes)
-    return outcomes
+    return with_every_feature(outcomes)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ..errors import InputError
 from ..routers.outcomes import Outcome, groups_of, hash_of, tiers_of
 from .figures import Measured
 from .routing_curve import Point, area, call_share, ceiling, cost_share, curve
@@ -80,6 +81,10 @@ def measure(
     routed = [made for router in routers for made in router.policies()]
     chance = {made.name: mixture(made, outcomes) for made in (*others, *routed)}
     dealt = {made.name: shuffled(made, outcomes) for made in routed}
+    names = [made.name for made in (*fixed, *others, *routed)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two policies are called {twice!r}: give flows and router files names of their own")
     oracles = [oracle(outcomes, "cheapest"), oracle(outcomes, "dearest")]
     shown = [*fixed, *(one for made in (*others, *routed) for one in (made, chance[made.name])), *oracles]
     draws = _draw([*shown, *dealt.values()], groups_of(outcomes) if clustered else None)

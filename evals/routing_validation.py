@@ -30,8 +30,9 @@ class Judged:
     """Share of the gap that was aimed at -> for each item, the number of the tier that was taken."""
 
     def policies(self) -> list[Policy]:
-        """What the router did, for each aim."""
-        return [
+        """What the router did: the likeliest tier, and for each aim the one that is sure enough."""
+        likeliest = [row.index(max(row)) for row in self.chances]
+        return [chosen(f"{self.name}, likeliest", self.outcomes, likeliest)] + [
             chosen(f"{self.name} {float(aim):.0%}", self.outcomes, numbers) for aim, numbers in self.numbers.items()
         ]
 
@@ -55,7 +56,8 @@ def cross_validate(
     """Judge a kind of router on every item, each group (or tenth of the items, without groups) by a router that was
     trained on the others. `on_part` is told how many parts are done, and of how many.
 
-    Raises InputError for fewer than three groups: one is judged, and those left are held out in turn for calibration.
+    Within a part's training items groups are held out in turn for calibration; where two groups are all there are,
+    single items of the other one. Raises InputError for a single group.
     """
     grouped = any(outcome.group for outcome in outcomes)
     parts = list(folds(groups_of(outcomes), None if grouped else PARTS))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ..backends.request import Completion
-from ..errors import BudgetExceeded, LaconicError, NodeError
+from ..errors import BudgetExceeded, FlowError, LaconicError, NodeError, ReplayMiss
 from ..orchestrator.node import Node, kind
 from .check import Accept, Answer, Check, Judgement
-from .decision import fits, too_dear
-from .tiers import Tiered
+from .decision import fits, too_dear, unspent
+from .tiers import Tiered, ends_all
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
@@ -28,7 +28,8 @@ class Cascade(Tiered):
 
     The last tier is not checked, since nothing comes after it. A tier that fails or gives nothing (null) is as one
     whose answer was rejected, and so is an answer whose check fails. If in the end none was accepted, because the last
-    tier failed or the budget's wall was reached, the dearest of the rejected answers is taken, and a note says so.
+    tier failed or the wall of the budget's tokens, calls or cost was reached, the dearest of the rejected answers is
+    taken, and a note says so. Time that is over, of a budget or a `timeout`, ends it without an answer.
     """
 
     accept: Accept = Field(
@@ -49,9 +50,11 @@ class Cascade(Tiered):
                 answer = await self._answer(ctx, tier, question)
             except LaconicError as error:
                 ctx.discard(tier)
+                if isinstance(error, (FlowError, ReplayMiss)):
+                    raise
                 ctx.note(f"{tier} failed: {error}")
                 problem = error
-                if _is_wall(error, f"{ctx.path}/{tier}"):
+                if ends_all(error, f"{ctx.path}/{tier}"):
                     break
                 continue
             if best is not None:
@@ -62,14 +65,15 @@ class Cascade(Tiered):
                     return answer.value
             except BudgetExceeded as error:
                 ctx.note(f"the answer of {tier} could not be checked: {error}")
-                break
+                if ends_all(error, f"{ctx.path}/check-{tier}"):
+                    break
         if best is None:
             raise problem or too_dear(self.tiers, self.tokens, ctx.budget)
         ctx.note(f"no answer was accepted; that of {best.tier} is taken, the dearest there is")
         return best.value
 
     def _fits(self, ctx: Context, tier: str) -> bool:
-        left = ctx.budget.left.tokens if ctx.budget is not None else None
+        left = unspent(ctx.budget)
         fitting = fits(tier, self.tokens, left)
         if not fitting:
             expected = f"{self.tokens[tier]:,.0f}"
@@ -90,7 +94,7 @@ class Cascade(Tiered):
         name = f"check-{answer.tier}"
         try:
             judgement: Judgement = (await ctx.expand({name: _Checking(checks=self.accept, answer=answer)}))[name]
-        except BudgetExceeded:
+        except (BudgetExceeded, FlowError, ReplayMiss):
             raise
         except LaconicError as error:
             ctx.note(f"the answer of {answer.tier} could not be checked: {error}")
@@ -118,8 +122,3 @@ class _Checking(Node):
                 return judgement
             passed.append(judgement.why)
         return Judgement(True, " and ".join(passed))
-
-
-def _is_wall(error: LaconicError, path: str) -> bool:
-    """Whether a budget ended that is not the own one of the tier at `path`: then nothing dearer can begin."""
-    return isinstance(error, BudgetExceeded) and not error.scope.startswith(path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from ..errors import LaconicError
+from ..errors import FlowError, LaconicError, ReplayMiss
 from ..orchestrator.agreement import same_answer
 from ..orchestrator.node import ModelRole, Node, kind
 from ..orchestrator.template import Template
@@ -75,10 +75,13 @@ class Consensus(Node):
         try:
             value = (await ctx.expand({self.escalate: self._dearer(ctx)}))[self.escalate]
         except LaconicError as error:
-            if not said:
-                raise
             ctx.discard(self.escalate)
+            if not said or isinstance(error, (FlowError, ReplayMiss)):
+                raise
             last = list(said)[-1]
+            for format in said:
+                if not same_answer(said[format], said[last]):
+                    ctx.discard(format)
             ctx.note(f"{self.escalate} failed ({error}); the answer in the format {last} is taken")
             return said[last]
         for format in said:
@@ -97,6 +100,9 @@ class Consensus(Node):
                     try:
                         said[format] = task.result()
                     except LaconicError as error:
+                        ctx.discard(format)
+                        if isinstance(error, (FlowError, ReplayMiss)):
+                            raise
                         ctx.note(f"{format} failed: {error}")
         finally:
             for task in running:

@@ -36,6 +36,10 @@ class Decider(Part):
         """
         raise TypeError(f"the decider {type(self).__name__} does not say how it decides")  # its author forgot `decide`
 
+    def named(self) -> tuple[str, ...]:
+        """The tiers that its configuration names: they must be the node's."""
+        return ()
+
     def expected(self, tiers: Sequence[str]) -> Mapping[str, float]:
         """The tokens that each tier is expected to use, as far as the decider knows."""
         return {}

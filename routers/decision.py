@@ -19,7 +19,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     expected: dict[str, float]
     """Tokens a tier is expected to use, where that is known."""
     left: int | None
-    """Tokens that were left when it was decided; None where nothing limits them."""
+    """Tokens that were not spent when it was decided; None where nothing limits them."""
 
     def __str__(self) -> str:
         chances = ", ".join(f"{tier} {chance:.2f}" for tier, chance in self.probabilities.items())
@@ -43,12 +43,21 @@ def decide(
     Raises BudgetExceeded if none fits, and NodeError for probabilities that are none.
     """
     chances = distribution(probabilities, tiers)
-    left = budget.left.tokens if budget is not None else None
+    left = unspent(budget)
     fitting = [tier for tier in tiers if fits(tier, expected, left)]
     if not fitting:
         raise too_dear(tiers, expected, budget)
     tier = max(fitting, key=lambda t: chances[t]) if confidence is None else _sure(chances, fitting, confidence)
     return Decision(tier=tier, probabilities=chances, expected=dict(expected), left=left)
+
+
+def unspent(budget: BudgetScope | None) -> int | None:
+    """Tokens that are left if what calls under way have reserved turns out unused: for that the wall itself waits.
+
+    None where nothing limits tokens. Calls, cost and seconds end at the wall, and not here.
+    """
+    scopes = () if budget is None else budget.limited
+    return min((max(0, s.budget.tokens - s.spent_tokens) for s in scopes if s.budget.tokens is not None), default=None)
 
 
 def fits(tier: str, expected: Mapping[str, float], left: int | None) -> bool:
@@ -80,7 +89,7 @@ def _sure(chances: Mapping[str, float], fitting: Sequence[str], confidence: floa
 
 def too_dear(tiers: Sequence[str], expected: Mapping[str, float], budget: BudgetScope | None) -> BudgetExceeded:
     """The error where none of the tiers fits."""
-    left = budget.left.tokens or 0 if budget is not None else 0
+    left = unspent(budget) or 0
     least = min(expected[tier] for tier in tiers)
     scope = budget.name if budget is not None else "the run"
     return BudgetExceeded(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from ..errors import BudgetExceeded, LaconicError
+from ..errors import LaconicError, NodeError
 from ..orchestrator.node import Node, kind
 from ..orchestrator.template import TemplateTree
 from .decider import By, Item
-from .decision import Decision, decide, fits
-from .tiers import Tiered, dearer
+from .decision import Decision, decide, fits, unspent
+from .tiers import Tiered, dearer, ends_all
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
@@ -42,6 +42,13 @@ class Route(Tiered):
         description="If the tier fails, try the next dearer one that fits; what failed stays in the bill, discarded.",
     )
 
+    def model_post_init(self, context: Any) -> None:
+        """Raises ValueError where the decider names a tier that there is not."""
+        super().model_post_init(context)
+        for tier in self.by.named():
+            if tier not in self.tiers:
+                raise ValueError(f"by: {tier!r} is not one of the tiers {', '.join(self.tiers)}")
+
     async def run(self, ctx: Context) -> Any:
         """The chosen tier's value. Raises what the tier raises, and BudgetExceeded if no tier fits."""
         decision = (await ctx.expand({"route": _Decide(route=self)}))["route"]
@@ -52,12 +59,10 @@ class Route(Tiered):
         while True:
             try:
                 return (await ctx.expand({tier: self.tier(ctx, tier)}))[tier]
-            except BudgetExceeded:
-                raise
             except LaconicError as error:
-                left = ctx.budget.left.tokens if ctx.budget is not None else None
+                left = unspent(ctx.budget)
                 behind = [t for t in dearer(self.tiers, tier) if fits(t, decision.expected, left)]
-                if not self.fallback or not behind:
+                if not self.fallback or not behind or ends_all(error, f"{ctx.path}/{tier}"):
                     raise
                 ctx.discard(tier)
                 ctx.note(f"{tier} failed ({error}); {behind[0]} was tried")
@@ -76,7 +81,10 @@ class _Decide(Node):
 
     async def run(self, ctx: Context) -> Decision:
         route = self.route
-        item = Item(ctx.text(route.question), ctx.render(route.features) or {}, route.tiers)
+        features = ctx.render(route.features) or {}
+        if not isinstance(features, dict):
+            raise NodeError(f"features is a mapping of names, not {type(features).__name__}")
+        item = Item(ctx.text(route.question), features, route.tiers)
         probabilities = await route.by.decide(ctx, item)
         expected = {**route.by.expected(route.tiers), **route.tokens}
         decision = decide(probabilities, route.tiers, confidence=route.confidence, expected=expected, budget=ctx.budget)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,15 @@ def _head(content: bytes, path: Path) -> About:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             head = archive.read(HEAD)
         versions = msgspec.json.decode(head, type=_Head)
-    except (zipfile.BadZipFile, KeyError, msgspec.MsgspecError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        KeyError,
+        msgspec.MsgspecError,
+    ):
         raise InputError(f"{str(path)!r} is no router file; `laconic router train` makes one") from None
     for what, its, ours in (
         ("format", versions.format, FORMAT),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
+from ..accounting.call import is_under
+from ..errors import BudgetExceeded, FlowError, LaconicError, NodeError, ReplayMiss
 from ..orchestrator.kinds.prompt import Prompt
 from ..orchestrator.node import Node
 from ..orchestrator.template import Template
@@ -29,7 +31,8 @@ class Tiered(Node):
     question: Template = Field(default="", description="What is to be answered: what a tier that is a model is asked.")
     tokens: dict[str, float] = Field(
         default_factory=dict,
-        description="Tokens that each tier is expected to use; a tier that cannot fit is not taken.",
+        description="Tokens that each tier is expected to use. One that does not fit in the tokens left is not taken; "
+        "calls, cost and seconds end at the budget's wall.",
     )
 
     @field_validator("tiers")
@@ -72,7 +75,20 @@ OWN = ("route", "check")
 def tier_node(ctx: Context, name: str, question: str) -> Node:
     """The flow's node of that name, or one that asks the model in the role of that name."""
     node = ctx.flow.nodes.get(name)
-    return Prompt(prompt=question, model=name) if node is None else node
+    if node is not None:
+        return node
+    if not question.strip():
+        raise NodeError(f"the tier {name!r} is a model: say in `question` what it is asked", path=ctx.path)
+    return Prompt(prompt=question, model=name)
+
+
+def ends_all(error: LaconicError, path: str) -> bool:
+    """Whether the failure of the node at `path` leaves nothing to try: a wall that is not the node's own, a flow that
+    is written wrong, a replay of what was not recorded.
+    """
+    if isinstance(error, BudgetExceeded):
+        return not is_under(error.scope, path)
+    return isinstance(error, (FlowError, ReplayMiss))
 
 
 def dearer(tiers: Sequence[str], tier: str) -> Sequence[str]:

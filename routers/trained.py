@@ -112,7 +112,7 @@ def train(
             embeddings=embeddings,
         )
 
-    held_out = _held_out(items, groups_of(outcomes), len(tiers), fit)
+    held_out = _held_out(items, calibration_groups(outcomes), len(tiers), fit)
     temperature = temperature_for(held_out, labels)
     calibrated = tempered(held_out, temperature)
     found = [cheapest_right(outcome) for outcome in outcomes]
@@ -139,6 +139,12 @@ def train(
 def questions(outcomes: Sequence[Outcome]) -> list[Question]:
     """What a router may see of outcomes."""
     return [(outcome.text, outcome.features) for outcome in outcomes]
+
+
+def calibration_groups(outcomes: Sequence[Outcome]) -> list[str]:
+    """What is held out together in training: groups, or single items where there is but one group."""
+    groups = groups_of(outcomes)
+    return groups if len(set(groups)) > 1 else [outcome.id for outcome in outcomes]
 
 
 def folds(groups: Sequence[str], most: int | None) -> Iterator[tuple[list[int], list[int]]]:

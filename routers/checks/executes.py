@@ -33,7 +33,10 @@ class Executes(Check):
             if self.args is None:
                 result = await ctx.tool(self.tool, as_text(answer.value))
             else:
-                result = await ctx.tool(self.tool, **self.render(ctx, self.args, answer))
+                args = self.render(ctx, self.args, answer)
+                named = args if isinstance(args, dict) else None
+                text = None if named is not None else as_text(args)
+                result = await ctx.tool(self.tool, text, **(named or {}))
         except ToolError as error:
             return Judgement(False, f"does not run: {error}")
         if self.nonempty and _empty(result):

@@ -19,6 +19,10 @@ class Always(Decider):
 
     tier: str = Field(description="The tier that answers.")
 
+    def named(self) -> tuple[str, ...]:
+        """The one."""
+        return (self.tier,)
+
     async def decide(self, ctx: Context, item: Item) -> Mapping[str, float]:
         """All probability on that tier."""
         return {self.tier: 1.0}

@@ -32,7 +32,10 @@ class ByClassifier(Decider):
 
     def check(self, base: Path) -> None:
         """Load the router. Raises InputError for a file that is missing, damaged, refused or of another version."""
-        path = (base / self.file.expanduser()).resolve()
+        try:
+            path = (base / self.file.expanduser()).resolve()
+        except RuntimeError as error:  # a home directory that there is not
+            raise FlowError(f"the router file {str(self.file)!r} cannot be found: {error}") from error
         self._router = _load(path, path.stat().st_mtime_ns if path.exists() else 0)
 
     async def decide(self, ctx: Context, item: Item) -> Mapping[str, float]:

@@ -182,7 +182,7 @@ def test_what_cascades_found_out_is_learned_from_the_ledger(laconic: Callable[..
     result = laconic("router", "train", "--from-runs", "--out", "r.skops")
     assert result.exit_code == 0, result.stderr
     assert "13 items were answered by the cascade answer (basic, advanced)" in result.stderr
-    assert "1 items are left out: the cascade ended before it had tried every tier" in result.stderr
+    assert "1 items are left out: the cascade ended, or may have ended, before it had tried every tier" in result.stderr
     about = load_router(here / "r.skops").about
     assert about.labels == {"basic": 8, "advanced": 4}
     assert about.unsolved_items == 1
@@ -268,6 +268,8 @@ def test_flows_are_run_and_judged_in_one_table(laconic: Callable[..., Result], h
         "always dear",
         "other",
         "random at the cost of other",
+        "logistic, unsolved cheapest, likeliest",
+        "random at the cost of logistic, unsolved cheapest, likeliest",
         "logistic, unsolved cheapest 90%",
         "random at the cost of logistic, unsolved cheapest 90%",
         "oracle, unsolved to the cheapest",

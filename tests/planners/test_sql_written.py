@@ -99,3 +99,8 @@ def test_whatever_a_model_writes_is_read_without_failing(text: str) -> None:
     found = read_query(text)
     assert found in text
     assert not found or found[:6].upper() == "SELECT" or found[:4].upper() == "WITH"
+
+
+@pytest.mark.parametrize("text", ["```SELECT name FROM t```", "The answer: ```with x as (select 1) select * from x```"])
+def test_a_fence_without_a_language_may_begin_with_the_query(text: str) -> None:
+    assert read_query(text).lower().startswith(("select name", "with x as"))

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from laconic.backends import Completion, Request, ScriptedBackend, TokenLogprob, Usage
-from laconic.errors import BadRequest, FlowError, ToolError
+from laconic.errors import BadRequest, FlowError, ReplayMiss, ToolError
 from laconic.orchestrator import Context, Flow, Result, Runtime, Tool, tool
 
 
@@ -491,3 +491,44 @@ def test_a_cascade_is_the_same_in_python_and_yaml() -> None:
     flow = made(nodes)
     assert Flow.parse(flow.dump()) == flow
     assert flow.written()["nodes"]["answer"]["accept"] == accept
+
+
+async def test_what_a_tier_asks_for_each_of_a_list_is_discarded_with_it() -> None:
+    """In a run without items the elements of a `for_each` are items of their own."""
+    each = {"basic": {"for_each": [1, 2], "prompt": "basic: {{ item }}"}}
+    never = {"kind": "expression", "that": "false"}
+    result = await cascade(never, {"basic": "no", "advanced": "dear"}, each=each)
+    assert sorted(calls(result)) == [
+        ("answer/advanced", "ok"),
+        ("answer/basic[0]", "discarded"),
+        ("answer/basic[1]", "discarded"),
+    ]
+
+
+async def test_what_is_under_way_beside_it_keeps_no_tier_from_starting() -> None:
+    """Reserved is not spent: for what others may leave over, the wall waits."""
+    many: dict[str, Any] = {"for_each": [1, 2, 3], "tokens": {"basic": 50, "advanced": 50}}
+    never = {"kind": "expression", "that": "false"}
+    result = await cascade(never, {"basic": "no", "advanced": "dear"}, budget={"tokens": 3000}, **many)
+    assert result.outputs == {"answer": ["dear"] * 3}
+
+
+async def test_the_own_wall_of_a_check_rejects_the_answer_and_no_more() -> None:
+    again = {"kind": "agrees", "samples": 2, "share": 1.0}
+    each = {"basic": {"budget": {"calls": 1}}}
+    walled = {"basic": {"for_each": ["x"], "prompt": "basic: {{ item }}{{ item }}", **each["basic"]}}
+    result = await cascade(again, {"basic": "yes", "advanced": "dear"}, each=walled)
+    assert result.status == "ok"
+    flow_wide = await cascade(again, {"basic": "yes", "advanced": "dear"}, budget={"calls": 1})
+    assert flow_wide.outputs == {"answer": "yes"}
+
+
+async def test_a_replay_of_what_was_not_recorded_is_no_failure_of_a_tier() -> None:
+    with pytest.raises(ReplayMiss):
+        (await cascade(SHORT, {"basic": ReplayMiss("not recorded"), "advanced": "dear"})).raise_for_status()
+
+
+async def test_the_answer_alone_may_be_all_the_arguments() -> None:
+    check = {"kind": "executes", "tool": "db", "args": "{{ answer }}"}
+    result = await cascade(check, {"basic": "SELECT 1", "advanced": "dear"}, tools=DB)
+    assert result.outputs == {"answer": "SELECT 1"}

@@ -212,3 +212,18 @@ async def test_cancelled_it_leaves_nothing_under_way() -> None:
 def test_a_consensus_that_cannot_be_is_said(node: dict[str, Any], message: str) -> None:
     with pytest.raises(FlowError, match=message):
         flow_of({**CONSENSUS, **node})
+
+
+async def test_a_program_that_fails_had_been_written_for_nothing() -> None:
+    broken = "```python\nraise SystemExit(1)\n```"
+    answers = {"direct": "1", "short": "Answer: 2", "code": broken, "long": "Answer: 42"}
+    result = await asked(CONSENSUS, answers)
+    assert result.outputs == {"answer": "42"}
+    assert calls(result) == {"direct": "discarded", "short": "discarded", "code": "discarded", "long": "ok"}
+
+
+async def test_where_the_escalation_fails_only_the_answer_taken_was_used() -> None:
+    answers = {"direct": "1", "short": "Answer: 2", "long": BadRequest("no")}
+    result = await asked({**CONSENSUS, "formats": ["direct", "short"]}, answers)
+    assert result.outputs == {"answer": "2"}
+    assert calls(result) == {"direct": "discarded", "short": "ok", "long": "failed"}

@@ -169,6 +169,11 @@ async def test_a_model_that_is_gone_fails_the_decision(routed: Any) -> None:
         ({"by": {"kind": "rules"}}, "needs the field 'rules'"),
         ({"by": 3}, "written as its kind"),
         ({"confidence": 2}, "confidence"),
+        ({"by": {"kind": "always", "tier": "basik"}}, "by: 'basik' is not one of the tiers"),
+        (
+            {"by": {"kind": "rules", "rules": [{"when": "a <", "tier": "basic"}], "otherwise": "basic"}},
+            "the rule 'a <'",
+        ),
         ({"by": {"kind": "always", "tier": "basic", "teir": 1}}, "has no field 'teir'"),
     ],
 )
@@ -223,3 +228,34 @@ async def test_a_decider_that_answers_nonsense_fails_before_a_tier_runs(routed: 
 def test_a_decision_reads_as_a_sentence() -> None:
     decision = Decision(tier="basic", probabilities={"basic": 1.0}, expected={"basic": 1200.0}, left=4000)
     assert str(decision) == "basic (basic 1.00); about 1,200 tokens of 4,000 left"
+
+
+async def test_routes_beside_each_other_do_not_take_what_is_reserved_for_spent(routed: Any) -> None:
+    tiers = {"basic": {"kind": "prompt", "model": "small", "prompt": "basic: {{ item }}"}}
+    by = {"kind": "always", "tier": "basic"}
+    answer = {"kind": "route", "tiers": ["basic"], "by": by, "for_each": [1, 2, 3], "tokens": {"basic": 50}}
+    result = await routed(answer, tiers=tiers, budget={"tokens": 3000})
+    assert result.outputs == {"answer": ["basic: 1", "basic: 2", "basic: 3"]}
+
+
+async def test_a_tier_that_meets_its_own_wall_gives_way(routed: Any) -> None:
+    tiers = {
+        "basic": {"kind": "prompt", "model": "small", "prompt": "basic: {{ question }}", "budget": {"tokens": 5}},
+        "advanced": {"kind": "prompt", "model": "large", "prompt": "advanced: {{ question }}"},
+    }
+    answer = {"kind": "route", "tiers": ["basic", "advanced"], "by": {"kind": "always", "tier": "basic"}}
+    assert (await routed(answer, tiers=tiers)).outputs == {"answer": "advanced: why?"}
+    walled = await routed(answer, tiers=tiers, budget={"tokens": 6})
+    assert walled.status == "budget"
+
+
+async def test_features_that_are_no_mapping_are_said(routed: Any) -> None:
+    result = await routed({**ROUTE, "by": {"kind": "always", "tier": "basic"}, "features": "{{ question }}"})
+    assert "features is a mapping of names, not str" in str(result.error)
+
+
+async def test_a_model_without_a_question_is_not_asked(routed: Any) -> None:
+    answer = {"kind": "route", "tiers": ["small", "large"], "by": {"kind": "always", "tier": "small"}}
+    result = await routed(answer, tiers={})
+    assert "say in `question` what it is asked" in str(result.error)
+    assert not result.ledger.calls

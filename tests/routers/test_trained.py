@@ -282,3 +282,13 @@ async def test_what_does_not_fit_the_router_is_said(router: TrainedRouter, tmp_p
         flow({"kind": "classifier", "file": "gone.skops"}, tmp_path, list(TIERS), {})
     with pytest.raises(FlowError, match="trained with logistic"):
         flow({"kind": "knn", "file": "r.skops"}, tmp_path, list(TIERS), {})
+
+
+def test_a_damaged_head_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "r.skops"
+    save_router(train(outcomes()), path)
+    content = path.read_bytes()
+    start = content.rindex(b"laconic.json", 0, content.rindex(b"PK\x01\x02")) + 14
+    path.write_bytes(content[:start] + b"\xff" * 12 + content[start + 12 :])
+    with pytest.raises(InputError, match="is no router file"):
+        load_router(path)

@@ -19,15 +19,19 @@ from .guard import MOST_CHARS, may_be_called, only_reads
 from .schema import Column, TableInfo
 from .table import Table
 
-MOST_BYTES = 1_000_000
-"""Largest value (text, blob) or row that a statement may handle, in bytes."""
+MOST_BYTES = 100_000
+"""Largest value (text, blob) or row that a statement may handle, in bytes. Functions such as `instr` and `replace` take
+time by length times length, in one step that nothing interrupts.
+"""
 MOST_RESULT_BYTES = 16_000_000
 """About the most that the values of a result may take; further rows are left out as if they were too many."""
 LOCK_SECONDS = 1.0
 """How long a query waits for a program that is writing."""
 
-STEPS = 2000
-"""Steps of SQLite's machine between two looks at the clock: far less than a millisecond."""
+STEPS = 100
+"""Steps of SQLite's machine between two looks at the clock. Most take less than a microsecond, the worst a part of a
+second.
+"""
 _TRAILING = "; \t\r\n"
 """What may stand behind a statement, and is taken by Python's driver for the beginning of a second one."""
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
