@@ -113,8 +113,9 @@ def _model(
 
 
 def shown(part: str) -> str:
-    """A part of a command, of absolute paths only the last part."""
-    return Path(part).name if os.path.isabs(part) else part
+    """A part of a command, of absolute paths (also in `KEY=PATH`) only the last part."""
+    key, equals, value = part.rpartition("=")
+    return f"{key}{equals}{Path(value).name}" if os.path.isabs(value) else part
 
 
 def _hash(path: Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 import laconic.evals
 from laconic.evals import Comparison, Row, summarise
-from laconic.evals.provenance import ModelUsed, Provenance
+from laconic.evals.provenance import ModelUsed, Provenance, shown
 from laconic.evals.report import as_data, lines, markdown, text_table
 
 
@@ -99,3 +99,16 @@ def test_public_names_are_sorted_and_there() -> None:
     assert laconic.evals.__all__ == sorted(laconic.evals.__all__)
     for name in laconic.evals.__all__:
         assert getattr(laconic.evals, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("/home/me/data/dev.jsonl", "dev.jsonl"),
+        ("tools.db.databases=/home/me/spider/database", "tools.db.databases=database"),
+        ("large=vllm:http://127.0.0.1:8000/v1#m", "large=vllm:http://127.0.0.1:8000/v1#m"),
+        ("nodes.answer.by={kind: always, tier: a/b}", "nodes.answer.by={kind: always, tier: a/b}"),
+    ],
+)
+def test_a_command_is_shown_without_the_folders_of_its_machine(part: str, told: str) -> None:
+    assert shown(part) == told

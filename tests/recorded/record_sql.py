@@ -19,8 +19,8 @@ from laconic.evals.sql_scorer import SpiderScorer
 from laconic.workflows import folder
 
 HERE = Path(__file__).resolve().parent
-IDS = ("shop-03", "shop-14", "shop-25", "shop-31", "shop-44", "shop-49")
-"""Two questions of each difficulty."""
+IDS = ("shop-03", "shop-14", "shop-25", "shop-31")
+"""Two simple and two moderate questions."""
 
 
 async def record(spec: ModelSpec | None) -> None:
