@@ -88,15 +88,9 @@ class Node(Part):
 
 KINDS: Registry[Node] = Registry("kind of node", "laconic.kinds")
 
-NodeType = TypeVar("NodeType", bound=type[Node])
+NodeType = TypeVar("NodeType", bound=Node)
 
 
-def kind(name: str) -> Callable[[NodeType], NodeType]:
+def kind(name: str) -> Callable[[type[NodeType]], type[NodeType]]:
     """Class decorator: make a Node subclass known to flows as `kind: name`."""
-
-    def register(cls: NodeType) -> NodeType:
-        cls.kind = name
-        KINDS.register(name, cls)
-        return cls
-
-    return register
+    return KINDS.named(name)

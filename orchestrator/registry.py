@@ -8,12 +8,14 @@ Laconic's own kinds come in by the same door (`pyproject.toml`).
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from ..errors import FlowError
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 
 class Registry(Generic[T]):
@@ -31,6 +33,16 @@ class Registry(Generic[T]):
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise FlowError(f"the {self.noun} {name!r} is already {known.__module__}.{known.__qualname__}")
         self._classes[name] = cls
+
+    def named(self, name: str) -> Callable[[type[C]], type[C]]:
+        """Class decorator: make a class known as `name`, which becomes its `kind`."""
+
+        def register(cls: type[C]) -> type[C]:
+            cls.kind = name  # type: ignore[attr-defined]  # every class that a flow names has a `kind`
+            self.register(name, cls)  # type: ignore[arg-type]  # C is a T: a type variable cannot say so
+            return cls
+
+        return register
 
     def find(self, name: str) -> type[T]:
         """The class of that name. Raises FlowError with the nearest names."""

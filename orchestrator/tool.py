@@ -68,15 +68,9 @@ class Tool(BaseModel):
 
 TOOLS: Registry[Tool] = Registry("tool", "laconic.tools")
 
-ToolType = TypeVar("ToolType", bound=type[Tool])
+ToolType = TypeVar("ToolType", bound=Tool)
 
 
-def tool(name: str) -> Callable[[ToolType], ToolType]:
+def tool(name: str) -> Callable[[type[ToolType]], type[ToolType]]:
     """Class decorator: make a Tool subclass known to flows as `kind: name`."""
-
-    def register(cls: ToolType) -> ToolType:
-        cls.kind = name
-        TOOLS.register(name, cls)
-        return cls
-
-    return register
+    return TOOLS.named(name)

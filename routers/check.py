@@ -64,18 +64,12 @@ class Check(Part):
 
 CHECKS: Registry[Check] = Registry("check", "laconic.checks")
 
-CheckType = TypeVar("CheckType", bound=type[Check])
+CheckType = TypeVar("CheckType", bound=Check)
 
 
-def check(name: str) -> Callable[[CheckType], CheckType]:
+def check(name: str) -> Callable[[type[CheckType]], type[CheckType]]:
     """Class decorator: make a Check subclass known to flows as `accept: name` or `accept: {kind: name, ...}`."""
-
-    def register(cls: CheckType) -> CheckType:
-        cls.kind = name
-        CHECKS.register(name, cls)
-        return cls
-
-    return register
+    return CHECKS.named(name)
 
 
 _read = part_reader(CHECKS)

@@ -47,18 +47,12 @@ class Decider(Part):
 
 DECIDERS: Registry[Decider] = Registry("decider", "laconic.deciders")
 
-DeciderType = TypeVar("DeciderType", bound=type[Decider])
+DeciderType = TypeVar("DeciderType", bound=Decider)
 
 
-def decider(name: str) -> Callable[[DeciderType], DeciderType]:
+def decider(name: str) -> Callable[[type[DeciderType]], type[DeciderType]]:
     """Class decorator: make a Decider subclass known to flows as `by: name` or `by: {kind: name, ...}`."""
-
-    def register(cls: DeciderType) -> DeciderType:
-        cls.kind = name
-        DECIDERS.register(name, cls)
-        return cls
-
-    return register
+    return DECIDERS.named(name)
 
 
 By = Annotated[
