@@ -72,7 +72,8 @@ def parse_turn(text: str, tools: Collection[str] = ()) -> Action | Finish | Malf
             return Malformed("the Action is not a tool call")
         thought = _thought(text[: action.start()])
         if call.tool.casefold() in _FINISHING and call.tool not in tools:
-            return Finish(thought, unmarked(call.argument))
+            found = unmarked(call.argument)
+            return Finish(thought, found) if found else Malformed("the Answer is empty")
         return Action(thought, call.tool, call.argument)
     return _bare_call(text, tools) or Malformed("it has neither an Action nor an Answer")
 
