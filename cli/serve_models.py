@@ -34,17 +34,23 @@ def serve_models(
     if not roles:
         raise InputError(f"no model of {flow} asks for a server; one that does has `backend: vllm` and no `url`")
     with _terminated_as_by_ctrl_c(), ExitStack() as running:
-        servers = _start(roles, running)
-        say("serving; Ctrl-C ends it")
+        told: list[str] = []
         try:
+            servers = _start(roles, running, told)
+            say("serving; Ctrl-C ends it")
             _watch(servers)
         except KeyboardInterrupt:
+            if len(told) < len(roles):
+                raise
             say("ending")
     raise typer.Exit(OK)
 
 
-def _start(roles: Mapping[str, Wanted], running: ExitStack) -> list[VLLMServer]:
-    """One server after the other, since vLLM measures the free memory while it starts; roles may share one."""
+def _start(roles: Mapping[str, Wanted], running: ExitStack, told: list[str]) -> list[VLLMServer]:
+    """One server after the other, since vLLM measures the free memory while it starts; roles may share one.
+
+    A role is in `told` before it is told where it is served: whoever reads the last one may end it at once.
+    """
     started: list[tuple[Wanted, VLLMServer]] = []
     for role, wanted in roles.items():
         server = next((server for known, server in started if known == wanted), None)
@@ -54,6 +60,7 @@ def _start(roles: Mapping[str, Wanted], running: ExitStack) -> list[VLLMServer]:
             running.callback(server.stop)
             _load(server)
             started.append((wanted, server))
+        told.append(role)
         sys.stdout.write(f"{role}: {server.url}\n  --model {role}=vllm:{server.url}#{server.name}\n")
         sys.stdout.flush()
     return [server for _, server in started]
