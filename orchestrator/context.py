@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..accounting.budget import BudgetScope
-from ..accounting.call import Owner
+from ..accounting.call import Call, Owner
 from ..backends.request import Completion, Delta, Message, OnDelta, Request
 from ..errors import LaconicError, NodeError, ToolError
 from .events import TokenDelta
@@ -16,7 +16,7 @@ from .tool import Tool
 
 if TYPE_CHECKING:
     from ..accounting.meter import MeteredModel
-    from ..backends.backend import ServerFacts
+    from ..backends.backend import Count, ServerFacts
     from .flow import Flow
     from .node import Node
     from .run import Run
@@ -149,6 +149,15 @@ class Context:
     async def facts(self, model: str) -> ServerFacts:
         """What the server behind the role `model` is and can. Raises NodeError for a role that there is not."""
         return await self._model(model).backend.facts()
+
+    async def count(self, prompt: Prompt, *, model: str) -> Count:
+        """The tokens of a prompt for the role `model`. Raises TokenizerUnavailable, NodeError for an unknown role."""
+        metered = self._model(model)
+        return await metered.backend.count(Request(model=metered.backend.model, messages=_messages(prompt)))
+
+    def calls(self) -> Sequence[Call]:
+        """The calls of this node so far, those of all below it included, in the order they ended."""
+        return self.run.meter.ledger.select(run=self.run.id, item=self.item, under=self.path).calls
 
     def discard(self, child: str) -> None:
         """Say that what the node `child`, which this one expanded into, answered is not used.

@@ -1,0 +1,170 @@
+"""The nodes that a batch adds to the running graph: a batch with its rounds, and one question to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import ClassVar
+
+from pydantic import Field
+
+from ...errors import BackendError, BudgetExceeded
+from ...orchestrator import Context, Node
+from .packing import halves
+from .stopping import RULES, StopName
+from .task import Task
+from .votes import Vote
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round said."""
+
+    votes: dict[int, Vote | None]
+    """By item; an item that could not be asked is not in it."""
+    asked: dict[str, tuple[int, ...]]
+    """The items of each call, by the path of its node."""
+    ended_by: BudgetExceeded | None = None
+    """The wall that was reached."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the items of a batch stand after its rounds."""
+
+    votes: dict[int, list[Vote | None]]
+    asked: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    undecided: tuple[int, ...] = ()
+    """The items that no rule has stopped."""
+    ended_by: BudgetExceeded | None = None
+
+
+def joined(rounds: Sequence[Round]) -> Round:
+    """What several calls said, a later one before an earlier one."""
+    votes: dict[int, Vote | None] = {}
+    asked: dict[str, tuple[int, ...]] = {}
+    for part in rounds:
+        votes |= part.votes
+        asked |= part.asked
+    return Round(votes, asked, next((part.ended_by for part in rounds if part.ended_by is not None), None))
+
+
+def merged(standings: Sequence[Standing]) -> Standing:
+    """How the items of several batches stand."""
+    votes: dict[int, list[Vote | None]] = {}
+    asked: dict[str, tuple[int, ...]] = {}
+    for part in standings:
+        votes |= part.votes
+        asked |= part.asked
+    undecided = tuple(item for part in standings for item in part.undecided)
+    ended_by = next((part.ended_by for part in standings if part.ended_by is not None), None)
+    return Standing(votes, asked, undecided, ended_by)
+
+
+class AskTogether(Node):
+    """Ask about some items at once; the value is a `Round`.
+
+    If most of the reply cannot be used, or the server refuses the prompt, what is missing is asked again in two halves,
+    purpose `repair`, down to prompts about a single item.
+    """
+
+    kind: ClassVar[str] = "ask"
+
+    task: Task
+    texts: dict[int, str]
+    """The items in the order in which they are shown, by number."""
+    model: str
+    purpose: str
+    instruction: int | None = None
+    """Prompt tokens that are the same in every call, where they were counted."""
+
+    async def run(self, ctx: Context) -> Round:
+        """One call, and more in halves if it does not work out."""
+        items = list(self.texts)
+        asked = {ctx.path: tuple(items)}
+        try:
+            said = await ctx.complete(
+                self.task.turns(list(self.texts.values())),
+                model=self.model,
+                purpose=self.purpose,
+                **self.task.asked(len(items)),
+            )
+        except BudgetExceeded as error:
+            return Round({}, {}, error)
+        except BackendError as error:
+            if error.retryable:
+                raise
+            ctx.note(f"refused: {error}")
+            votes: dict[int, Vote | None] = dict.fromkeys(items)
+        else:
+            votes = dict(zip(items, self.task.read(said, len(items)), strict=True))
+        missing = [item for item in items if votes[item] is None]
+        if len(items) == 1 or 2 * len(missing) < len(items):
+            return Round(votes, asked)
+        ctx.note(f"{len(missing)} of {len(items)} inputs have no usable answer; asked again in halves")
+        return await self._in_halves(ctx, missing, Round(votes, asked))
+
+    async def _in_halves(self, ctx: Context, missing: Sequence[int], so_far: Round) -> Round:
+        parts = {
+            f"half-{number}": self.model_copy(
+                update={"texts": {item: self.texts[item] for item in part}, "purpose": "repair"}
+            )
+            for number, part in enumerate(halves(missing), start=1)
+        }
+        return joined([so_far, *(await ctx.expand(parts)).values()])
+
+
+class BatchRounds(Node):
+    """A batch: round after round over its items, each in another order, until a rule stops them; the value is their
+    `Standing`. An item that has stopped leaves the batch, which becomes smaller and is not filled up.
+    """
+
+    kind: ClassVar[str] = "rounds"
+
+    task: Task
+    texts: dict[int, str]
+    model: str
+    first: int = 1
+    """The round to begin with: those before it are in `votes`."""
+    last: int
+    stop: StopName
+    seed: str
+    """Makes the orders of this batch its own."""
+    votes: dict[int, list[Vote | None]] = Field(default={})
+    purpose: str = "vote"
+    instruction: int | None = None
+
+    async def run(self, ctx: Context) -> Standing:
+        """Children: `round-1`, `round-2`, ..."""
+        votes = {item: list(self.votes.get(item, ())) for item in self.texts}
+        asked: dict[str, tuple[int, ...]] = {}
+        for number in range(self.first, self.last + 1):
+            voting = self._undecided(votes, self.last - number + 1)
+            if not voting:
+                break
+            asking = AskTogether(
+                task=self.task,
+                texts={item: self.texts[item] for item in shuffled(voting, self.seed, number)},
+                model=self.model,
+                purpose=self.purpose,
+                instruction=self.instruction,
+            )
+            found: Round = (await ctx.expand({f"round-{number}": asking}))[f"round-{number}"]
+            asked |= found.asked
+            for item, vote in found.votes.items():
+                votes[item].append(vote)
+            if found.ended_by is not None:
+                return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by)
+        return Standing(votes, asked, self._undecided(votes, 0))
+
+    def _undecided(self, votes: dict[int, list[Vote | None]], remaining: int) -> tuple[int, ...]:
+        return tuple(item for item in self.texts if not RULES[self.stop](votes[item], remaining))
+
+
+def shuffled(items: Sequence[int], seed: str, number: int) -> list[int]:
+    """The order of a round: the first keeps that of the items, each other is drawn anew, the same for the same seed."""
+    order = list(items)
+    if number > 1:
+        Random(f"{seed}/{number}").shuffle(order)
+    return order
