@@ -15,6 +15,8 @@ from .comparing import Comparing
 from .options import (
     AtOnceOption,
     DatabasesOption,
+    GoldNameOption,
+    GoldOption,
     LimitOption,
     ModelOption,
     OfEachOption,
@@ -23,6 +25,7 @@ from .options import (
     ScoreOption,
     SetOption,
     StoreOption,
+    VariantOption,
 )
 from .tables import show_comparison
 
@@ -38,6 +41,9 @@ def compare(
     databases: DatabasesOption = None,
     model: ModelOption = None,
     change: SetOption = None,
+    variant: VariantOption = None,
+    gold: GoldOption = "answer",
+    gold_name: GoldNameOption = None,
     store: StoreOption = None,
     results: ResultsOption = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.md", help="Write a report.")] = None,
@@ -47,7 +53,8 @@ def compare(
 ) -> None:
     """Run several flows on the same items, and show accuracy and tokens with intervals, against the first flow.
 
-    With --results a comparison that was stopped goes on where it was.
+    With --results a comparison that was stopped goes on where it was. A flow whose input is a list that no item has a
+    field for is asked all items at once, and each gets its share of what they cost.
     """
     if report is not None and not report.parent.is_dir():
         raise InputError(f"there is no folder {str(report.parent)!r} for the report")
@@ -64,6 +71,9 @@ def compare(
         results=results,
         items_at_once=items_at_once,
         order=order,
+        gold=gold,
+        gold_name=gold_name,
+        variant=variant,
     ).run(wants_provenance=bool(report or as_json))
     comparison, provenance = compared.comparison, compared.provenance
     if report is not None and provenance is not None:

@@ -18,13 +18,13 @@ from ..evals.contestant import Contestant, contestants
 from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
 from ..evals.rows import Row
-from ..evals.scoring import Measure, Scorer, TextScorer
+from ..evals.scoring import LabelScorer, Measure, Scorer, TextScorer
 from ..evals.sql_data import databases_beside, read_sql_items
 from ..evals.sql_scorer import BirdScorer, SpiderScorer
-from ..orchestrator import Runtime
+from ..orchestrator import Flow, Runtime
 from ..orchestrator.queueing import Order
 from .errors import FAILED, STOPPED, say
-from .options import Score, load_flows, model_specs, preflight, tell_problems, with_models
+from .options import Score, load_flows, model_specs, pairs, preflight, tell_problems, variant_of, with_models
 from .records import Records
 from .stopping import run_to_the_end
 from .storage import opened, store_path
@@ -46,16 +46,20 @@ class Comparing:
     results: Path | None
     items_at_once: int | None
     order: Order
+    gold: str = "answer"
+    gold_name: Sequence[str] | None = None
+    variant: Sequence[str] | None = None
 
     def run(self, *, wants_provenance: bool) -> Compared:
         """Ask every flow every item that has no row yet. Raises InputError before a token is spent.
 
         `wants_provenance`: also collect what a report says of models and machine, which takes seconds.
         """
-        loaded = with_models(load_flows(self.flows, self.change), model_specs(self.model))
-        entrants = contestants([(path.stem, flow) for path, flow in zip(self.flows, loaded, strict=True)])
-        scorer = _scorer(self.score, self.databases, self.data)
-        read = read_items if self.score == "text" else read_sql_items
+        named = self._flows()
+        loaded = with_models([flow for _, flow in named], model_specs(self.model))
+        entrants = contestants([(name, flow) for (name, _), flow in zip(named, loaded, strict=True)])
+        scorer = self._scorer()
+        read = read_sql_items if self.score in ("sql-spider", "sql-bird") else read_items
         items = read(self.data, self.limit)
         if self.of_each is not None:
             items.keep_of_each(self.of_each)
@@ -63,6 +67,33 @@ class Comparing:
         tell_problems(items)
         comparison, provenance = self._answers(entrants, items, scorer, wants_provenance)
         return Compared(comparison, provenance, items, self.results)
+
+    def _flows(self) -> list[tuple[str, Flow]]:
+        """The flows by name: each file, or the variants of the only one."""
+        if not self.variant:
+            flows = load_flows(self.flows, self.change)
+            return [(path.stem, flow) for path, flow in zip(self.flows, flows, strict=True)]
+        if len(self.flows) > 1:
+            raise InputError("--variant is about one flow file; name only that")
+        named = dict(variant_of(text) for text in self.variant)
+        if len(named) < len(self.variant):
+            raise InputError("two --variant have the same name")
+        change = list(self.change or ())
+        return [(name, load_flows(self.flows, [*change, *changes])[0]) for name, changes in named.items()]
+
+    def _scorer(self) -> Scorer:
+        if self.score != "label" and (self.gold != "answer" or self.gold_name):
+            raise InputError("--gold and --gold-name are read with --score label only")
+        if self.score == "label":
+            return LabelScorer(self.gold, pairs(self.gold_name, "--gold-name"))
+        if self.score == "text":
+            if self.databases is not None:
+                raise InputError("--databases is read with --score sql-spider or sql-bird only")
+            return TextScorer()
+        there = self.databases or databases_beside(self.data)
+        if there is None:
+            raise InputError(f"--score {self.score} needs --databases, the folder with NAME.sqlite or NAME/NAME.sqlite")
+        return SpiderScorer(there) if self.score == "sql-spider" else BirdScorer(there)
 
     def _answers(
         self, entrants: Sequence[Contestant], items: Data, scorer: Scorer, wants_provenance: bool
@@ -127,17 +158,6 @@ class Compared:
         if unserved:
             say(f"{unserved} rows are without an answer because the server failed; they count as wrong; {again}")
         return 0
-
-
-def _scorer(score: Score, databases: Path | None, data: Path) -> Scorer:
-    if score == "text":
-        if databases is not None:
-            raise InputError("--databases is read with --score sql-spider or sql-bird only")
-        return TextScorer()
-    there = databases or databases_beside(data)
-    if there is None:
-        raise InputError(f"--score {score} needs --databases, the folder with NAME.sqlite or NAME/NAME.sqlite")
-    return SpiderScorer(there) if score == "sql-spider" else BirdScorer(there)
 
 
 class _Progress:

@@ -46,13 +46,29 @@ HOW_ASKED = frozenset({"temperature", "top_p", "seed", "max_tokens", "timeout", 
 """What of a model's spec belongs to the role, whichever model plays it."""
 
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
-Score = Literal["text", "sql-spider", "sql-bird"]
+Score = Literal["text", "label", "sql-spider", "sql-bird"]
 ScoreOption = Annotated[
     Score,
     typer.Option(
         "--score",
-        help="Judge answers as text (exact match, F1), or as SQL by what it gives, with Spider's or BIRD's rules.",
+        help="Judge answers as text (exact match, F1), as labels, or as SQL by what it gives, with Spider's "
+        "or BIRD's rules.",
     ),
+]
+VariantOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variant",
+        metavar="NAME: KEY=VALUE; ...",
+        help="Compare the flow with itself, changed as by --set; once for each, the first is the baseline.",
+    ),
+]
+GoldOption = Annotated[
+    str, typer.Option("--gold", metavar="FIELD", help="With --score label: the field with the right label.")
+]
+GoldNameOption = Annotated[
+    list[str] | None,
+    typer.Option("--gold-name", metavar="VALUE=LABEL", help="With --score label: what a flow calls a value of it."),
 ]
 DatabasesOption = Annotated[
     Path | None,
@@ -101,6 +117,14 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
 def model_specs(texts: Sequence[str] | None) -> dict[str, ModelSpec]:
     """The `--model` options by role. Raises InputError."""
     return {role: ModelSpec.parse(text) for role, text in pairs(texts, "--model").items()}
+
+
+def variant_of(text: str) -> tuple[str, list[str]]:
+    """The name of a `--variant` and its changes, written as those of `--set`. Raises InputError."""
+    name, colon, changes = text.partition(":")
+    if not colon or not name.strip() or "=" in name:
+        raise InputError(f"--variant needs NAME: KEY=VALUE; KEY=VALUE, not {text!r}")
+    return name.strip(), [change.strip() for change in changes.split(";") if change.strip()]
 
 
 def load_flows(paths: Sequence[Path], sets: Sequence[str] | None) -> list[Flow]:

@@ -38,6 +38,18 @@ class Contestant:
         """The item's fields that the flow asks for."""
         return {name: item.fields[name] for name in self.flow.inputs if name in item.fields}
 
+    def together(self, items: Sequence[Item]) -> str:
+        """The input of a flow that takes all items at once, as a list of their fields; empty if it takes them singly.
+
+        It is the only list among the inputs that no item has a field for.
+        """
+        lists = [
+            name
+            for name, spec in self.flow.inputs.items()
+            if spec.type == "list" and not any(name in item.fields for item in items)
+        ]
+        return lists[0] if len(lists) == 1 else ""
+
     def complaint(self, item: Item) -> str:
         """Why the flow cannot be asked this item; empty if it can."""
         why = lacks(item.fields, (name for name, spec in self.flow.inputs.items() if spec.required))
@@ -49,11 +61,15 @@ class Contestant:
             return str(error)
         return ""
 
-    def key(self, item: Item, scorer: Scorer) -> str:
-        """What determines the row: flow, models, folder, inputs, gold, and how the answer is judged."""
-        asked = [self.flow.written(), str(self.flow.base.resolve()), self.inputs(item)]
-        parts = [*asked, scorer.gold(item), scorer.identity]
-        return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+    def keys(self, items: Sequence[Item], scorer: Scorer) -> list[str]:
+        """What determines the rows of items that are asked together: flow, models, folder, inputs, gold, judgement."""
+        inputs = [self.inputs(item) for item in items] if not self.together(items) else [item.fields for item in items]
+        asked = _hash([self.flow.written(), str(self.flow.base.resolve()), inputs])
+        return [_hash([asked, scorer.gold(item), scorer.identity]) for item in items]
+
+
+def _hash(parts: Sequence[Any]) -> str:
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
 
 
 def contestants(flows: Mapping[str, Flow] | Sequence[tuple[str, Flow]]) -> list[Contestant]:

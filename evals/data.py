@@ -142,7 +142,7 @@ def gold_answers(item: Item) -> list[str]:
     found: list[str] = []
     for name in ("answer", "answers", "aliases"):
         value = item.fields.get(name)
-        found += [_text(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
+        found += [as_answer(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
     return list(dict.fromkeys(found))
 
 
@@ -158,7 +158,8 @@ def _id(value: Any, number: int) -> str:
     return str(number) if value is None or value == "" or isinstance(value, (dict, list)) else str(value)
 
 
-def _text(value: Any) -> str:
+def as_answer(value: Any) -> str:
+    """A value of a data file as an answer would say it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -70,7 +70,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def tokens_of(calls: Sequence[Call]) -> dict[str, object]:
     """The token fields of a row."""
     total, spent = Total.of(calls, virtual=True), Total.of(calls)
-    names = {"prompt": "prompt", "cache_read": "cached", "completion": "completion"}
     return {
         "prompt": total.prompt,
         "cached": total.cache_read,
@@ -78,9 +77,15 @@ def tokens_of(calls: Sequence[Call]) -> dict[str, object]:
         "total": total.total,
         "calls": total.sent,
         "avoided": spent.avoided_prompt + spent.avoided_completion,
-        "unknown": tuple(short for field, short in names.items() if total.at_least(field)),
+        "unknown": unknown_of(total),
         "estimated": total.estimated,
     }
+
+
+def unknown_of(total: Total) -> tuple[str, ...]:
+    """Which of prompt, cached and completion are lower bounds."""
+    names = {"prompt": "prompt", "cache_read": "cached", "completion": "completion"}
+    return tuple(short for field, short in names.items() if total.at_least(field))
 
 
 class RowFile:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import msgspec
 
-from .data import Item, gold_answers, lacks
+from .data import Item, as_answer, gold_answers, lacks
 from .metrics import best_scores
 
 
@@ -45,7 +46,13 @@ SQL_BIRD = Measure(
     right="right query",
     method="Execution accuracy is that of BIRD's script: the answer and the gold query give the same set of rows.",
 )
-MEASURES = {measure.name: measure for measure in (TEXT, SQL_SPIDER, SQL_BIRD)}
+LABEL = Measure(
+    name="label",
+    exact="accuracy",
+    right="right label",
+    method="An answer is right if it is the item's label, whatever the case; none counts as wrong.",
+)
+MEASURES = {measure.name: measure for measure in (TEXT, LABEL, SQL_SPIDER, SQL_BIRD)}
 
 
 class Scores(NamedTuple):
@@ -94,3 +101,38 @@ class TextScorer(Scorer):
     async def scores(self, item: Item, answer: str) -> Scores:
         """Against the gold answer that fits best."""
         return Scores(*best_scores(answer, gold_answers(item)))
+
+
+class LabelScorer(Scorer):
+    """Whether the answer is the label in a field of the item."""
+
+    measure = LABEL
+
+    def __init__(self, field: str = "answer", names: Mapping[str, str] | None = None) -> None:
+        """`names`: how a flow calls the values of the field, such as `{"0": "yes", "1": "no"}`."""
+        self.field, self.names = field, dict(names or {})
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The field counts through the gold label."""
+        return (self.measure.name,)
+
+    def gold(self, item: Item) -> list[str]:
+        """The label, in the flow's words."""
+        value = item.fields.get(self.field)
+        if value is None:
+            return []
+        label = as_answer(value)
+        return [self.names.get(label, label)]
+
+    async def complaint(self, item: Item) -> str:
+        """Whether it has a label, and one that is named if any are."""
+        if not self.gold(item):
+            return lacks(item.fields, [self.field]) or f"its {self.field} is empty"
+        label = as_answer(item.fields[self.field])
+        return "" if not self.names or label in self.names else f"its {self.field} {label!r} is none of those named"
+
+    async def scores(self, item: Item, answer: str) -> Scores:
+        """All or nothing."""
+        right = float(answer.strip().casefold() in [label.strip().casefold() for label in self.gold(item)])
+        return Scores(right, right)
