@@ -76,3 +76,6 @@ class Call(Owner, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     error: str = ""
     request_hash: str = ""
     """The key of the request in the store."""
+    instruction: int | None = None
+    """Prompt tokens that are the same in every call of its batch: instruction, examples, frame. Known only where they
+    were counted beforehand."""

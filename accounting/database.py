@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from ..backends.request import Completion, Request
 from ..errors import LedgerError
 from ..version import __version__
 from .call import Call, Discard
-from .opening import check_version, look_at, open_to_read, open_to_write, plainly
+from .opening import check_version, lacking, look_at, open_to_read, open_to_write, plainly
 from .readings import Reading
 from .runs import RunRecord
-from .schema import CALL_COLUMNS, READING_COLUMNS, RUN_COLUMNS, TABLES, VERSION, calls_of
+from .schema import ADDED_COLUMNS, CALL_COLUMNS, READING_COLUMNS, RUN_COLUMNS, TABLES, VERSION, calls_of
 from .writer import Entry, Response, Row, Writer
 
 _completion = msgspec.json.Decoder(Completion)
@@ -60,6 +60,8 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         for statement in TABLES:
             connection.execute(statement)
+        for name in lacking(connection):
+            connection.execute(f"ALTER TABLE calls ADD COLUMN {name} {ADDED_COLUMNS[name]}")
         values = (str(VERSION), f"laconic {__version__}")
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?), ('made_by', ?)", values)
         connection.execute("COMMIT")
@@ -85,6 +87,10 @@ class Database:
     def save_reading(self, reading: Reading) -> None:
         """Queue a reading of a server's counters, under the run that it names."""
         self._put(Row("readings", reading.row()))
+
+    def save_finding(self, key: str, finding: str) -> None:
+        """Queue what was found out (JSON text); replaces what was known under the same key."""
+        self._put(Row("findings", (key, finding, time.time())))
 
     def _put(self, entry: Entry) -> None:
         if self._closed:
@@ -163,6 +169,11 @@ class Database:
         query += " WHERE key IN (SELECT request_hash FROM calls WHERE run = ?)"
         return self._read(f"{query} ORDER BY rowid", (run,))
 
+    def finding(self, key: str) -> str | None:
+        """What was found out under `key`, if anything; what was queued a moment ago may not be there yet."""
+        rows = self._read("SELECT finding FROM findings WHERE key = ?", (key,), settle=False)
+        return rows[0][0] if rows else None
+
     def runs(self) -> list[RunRecord]:
         """All runs, the latest first."""
         query = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs ORDER BY started DESC, rowid DESC"
@@ -196,11 +207,11 @@ def read_calls(path: str | os.PathLike[str], run: str | None = None) -> list[Cal
     with plainly(path, "read"), closing(open_to_read(path)) as connection:
         if not check_version(connection, path):
             return []
-        return calls_of(connection.execute(*_select_calls(run)))
+        return calls_of(connection.execute(*_select_calls(run, lacking(connection))))
 
 
-def _select_calls(run: str | None) -> tuple[str, tuple[str, ...]]:
-    query = f"SELECT {', '.join(CALL_COLUMNS)} FROM calls"
+def _select_calls(run: str | None, lacking: Collection[str] = ()) -> tuple[str, tuple[str, ...]]:
+    query = f"SELECT {', '.join('NULL' if name in lacking else name for name in CALL_COLUMNS)} FROM calls"
     return (f"{query} ORDER BY id", ()) if run is None else (f"{query} WHERE run = ? ORDER BY id", (run,))
 
 

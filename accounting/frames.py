@@ -19,6 +19,7 @@ WHOLE = (
     "cache_read",
     "cache_write",
     "reasoning",
+    "instruction",
     "avoided_prompt",
     "avoided_completion",
     "avoided_cache_read",

@@ -80,10 +80,14 @@ class Meter:
         purpose: str = "answer",
         scope: BudgetScope | None = None,
         on_delta: OnDelta | None = None,
+        instruction: int | None = None,
     ) -> Completion:
-        """Answer `request`; raises BackendError when all attempts failed, BudgetExceeded when the call does not fit."""
+        """Answer `request`; raises BackendError when all attempts failed, BudgetExceeded when the call does not fit.
+
+        `instruction`: how many of its prompt's tokens are the same in every call of its batch, if they were counted.
+        """
         key = request_key(request, owner)
-        asked = _Asked(model, request, owner, purpose, scope, on_delta, key)
+        asked = _Asked(model, request, owner, purpose, scope, on_delta, key, instruction)
         if self.reuse and self.store is not None:
             stored = self.store.get(key)
             if stored is not None:
@@ -195,10 +199,11 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
     scope: BudgetScope | None
     on_delta: OnDelta | None
     key: str
+    instruction: int | None
 
     def replayed(self, completion: Completion) -> Call:
         """The entry of an answer that was there already: nothing was sent, its tokens were avoided."""
-        return Call(
+        call = Call(
             self.owner.run,
             self.owner.node,
             self.owner.item,
@@ -215,6 +220,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
             finish_reason=completion.finish_reason,
             request_hash=self.key,
         )
+        return self._with_instruction(call)
 
     def attempted(
         self,
@@ -228,7 +234,7 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
     ) -> Call:
         """The entry of an attempt; `completion` is what came of it, wholly or in part."""
         # The owner goes by position: a call with more arguments by name than this is several times slower in CPython.
-        return Call(
+        call = Call(
             self.owner.run,
             self.owner.node,
             self.owner.item,
@@ -247,6 +253,11 @@ class _Asked(msgspec.Struct, frozen=True, gc=False):
             error=problem,
             request_hash=self.key,
         )
+        return self._with_instruction(call)
+
+    def _with_instruction(self, call: Call) -> Call:
+        # For the same reason only a call whose instruction was counted is told of it, afterwards.
+        return call if self.instruction is None else msgspec.structs.replace(call, instruction=self.instruction)
 
 
 def _patience(error: BackendError, attempt: int) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import LedgerError
-from .schema import VERSION
+from .schema import ADDED_COLUMNS, VERSION
 
 BUSY = 30.0
 """Seconds to wait for another process that is writing the same file."""
@@ -75,6 +75,12 @@ def check_version(connection: sqlite3.Connection, path: Path) -> bool:
             "Laconic that made it"
         )
     return True
+
+
+def lacking(connection: sqlite3.Connection) -> list[str]:
+    """The columns of `calls` that came later than the file."""
+    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(calls)")}
+    return [name for name in ADDED_COLUMNS if name not in there]
 
 
 def look_at(path: Path) -> bool:

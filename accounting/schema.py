@@ -19,6 +19,9 @@ A ledger file is a SQLite database in WAL mode; any SQLite client may read it wh
             started                         Unix time
             finish_reason, error            how the answer ended; why there is none
             request_hash                    key in `responses`
+            instruction                     prompt tokens that are the same in every call of its batch; NULL: nobody
+                                            counted them. Files of before have no such column until they are written
+                                            again.
 
 `responses` key, request and completion (JSON), created (Unix time): answers that a later run may use again.
 
@@ -34,6 +37,9 @@ A ledger file is a SQLite database in WAL mode; any SQLite client may read it wh
                                             NULL where it does not tell
             busy                            1 if it was still at work
             Files of before there were readings have no such table until they are written again.
+
+`findings`  key, finding (JSON), created (Unix time): what was found out, of a model and a task, say, so that it need
+            not be measured again; see `laconic.accounting.Store.remember`. Files of before may lack this table, too.
 
     SELECT node, purpose, SUM(prompt), SUM(completion) FROM calls WHERE run = 'r1' GROUP BY node, purpose;
 """
@@ -73,6 +79,7 @@ CALL_COLUMNS = (
     "finish_reason",
     "error",
     "request_hash",
+    "instruction",
     "avoided_prompt",
     "avoided_completion",
     "avoided_cache_read",
@@ -114,6 +121,12 @@ READING_COLUMNS = (
 
 RESPONSE_COLUMNS = ("key", "request", "completion", "created")
 
+FINDING_COLUMNS = ("key", "finding", "created")
+
+ADDED_COLUMNS = {"instruction": "INTEGER"}
+"""Columns of `calls` that came later, with their types. A file is given them when it is opened for writing; until then
+it is read as if they were NULL."""
+
 TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS calls (
@@ -125,7 +138,7 @@ TABLES = (
         source TEXT NOT NULL, seconds REAL NOT NULL, first_token_seconds REAL, started REAL NOT NULL,
         finish_reason TEXT NOT NULL, error TEXT NOT NULL, request_hash TEXT NOT NULL,
         avoided_prompt INTEGER, avoided_completion INTEGER, avoided_cache_read INTEGER, avoided_cache_write INTEGER,
-        avoided_reasoning INTEGER, avoided_source TEXT
+        avoided_reasoning INTEGER, avoided_source TEXT, instruction INTEGER
     )""",
     "CREATE INDEX IF NOT EXISTS calls_of_run ON calls (run)",
     """CREATE TABLE IF NOT EXISTS responses (
@@ -143,12 +156,13 @@ TABLES = (
         computed INTEGER NOT NULL, cached INTEGER NOT NULL, generated INTEGER NOT NULL,
         requests INTEGER, aborted INTEGER, samples INTEGER, busy INTEGER NOT NULL
     )""",
+    "CREATE TABLE IF NOT EXISTS findings (key TEXT PRIMARY KEY, finding TEXT NOT NULL, created REAL NOT NULL)",
 )
 
 _plain = attrgetter(
     *("run", "node", "item", "agent", "model", "served", "backend", "purpose", "attempt", "status"),
     *("usage.prompt", "usage.completion", "usage.cache_read", "usage.cache_write", "usage.reasoning", "usage.source"),
-    *("seconds", "first_token_seconds", "started", "finish_reason", "error", "request_hash"),
+    *("seconds", "first_token_seconds", "started", "finish_reason", "error", "request_hash", "instruction"),
 )
 _NOTHING_AVOIDED = (None,) * 6
 
@@ -193,7 +207,8 @@ def calls_of(rows: Iterable[Sequence[Any]]) -> list[Call]:
             finish_reason=once(r[19], r[19]),
             error=r[20],
             request_hash=r[21],
-            avoided=None if r[27] is None else Usage(r[22], r[23], r[24], r[25], r[26], once(r[27], r[27])),
+            instruction=r[22],
+            avoided=None if r[28] is None else Usage(r[23], r[24], r[25], r[26], r[27], once(r[28], r[28])),
         )
         for r in rows
     ]

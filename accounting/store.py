@@ -1,6 +1,7 @@
 """Answers by what determines them: response cache, memory of a resumed run, and source of a replay, all in one.
 
-The key of a request is a hash of everything in it. Whether an answer may be used again is the caller's decision.
+The key of a request is a hash of everything in it. Whether an answer may be used again is the caller's decision. Beside
+the answers stand findings: what somebody measured once and need not measure again.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def request_key(request: Request, owner: Owner | str = "") -> str:
 
 
 class Store:
-    """Completions by key: in memory and, with a `Database`, in its file. Without one, everything stays in memory.
+    """Completions and findings by key: in memory and, with a `Database`, in its file. Without one, all stays in memory.
 
     `ReplayBackend(store, model, key=request_key)` answers from it.
     """
@@ -74,6 +75,7 @@ class Store:
     def __init__(self, database: Database | None = None) -> None:
         self.database = database
         self._kept: OrderedDict[str, tuple[int, Request, Completion]] = OrderedDict()
+        self._findings: dict[str, str] = {}
 
     def get(self, key: str) -> Completion | None:
         """The answer kept under `key`, or None. Raises LedgerError if the file cannot be read."""
@@ -94,6 +96,18 @@ class Store:
             if self._kept[oldest][0] > database.committed:
                 break  # it is not in the file yet
             del self._kept[oldest]
+
+    def remember(self, key: str, finding: str | bytes) -> None:
+        """Keep what was found out, as JSON text, for this run and later ones; a later word under `key` replaces it."""
+        text = finding if isinstance(finding, str) else finding.decode()
+        self._findings[key] = text
+        if self.database is not None:
+            self.database.save_finding(key, text)
+
+    def recall(self, key: str) -> str | None:
+        """What is remembered under `key`, or None. Raises LedgerError if the file cannot be read."""
+        known = self._findings.get(key)
+        return known if known is not None or self.database is None else self.database.finding(key)
 
     def export(self, path: str | PathLike[str], run: str | None = None) -> int:
         """Write the answers to a JSONL file, one `{key, request, completion}` a line; returns how many there are.

@@ -1,7 +1,8 @@
 """The same calls summed the way a paper summed its own, beside the honest sum.
 
 Published token counts each leave something out. A view computes a paper's figure from our calls, so that a result can
-be held against the published one, and says in words and tokens what that figure leaves out.
+be held against the published one, and says in words and tokens what that figure leaves out. How a paper counted is
+written in `published_...`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import LedgerError
+from . import published_batchprompt, published_rewoo
 from .call import Call
 from .totals import Total
 
@@ -77,26 +79,5 @@ def _honest(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ..
     return Total.of(calls, prices), ()
 
 
-@register_view(
-    "published:rewoo",
-    "As the ReWOO paper (arXiv 2305.18323) counts: the prompt and completion tokens of planner, solver and the "
-    "baselines' steps, of calls that succeeded, as if no answer had been reused. For what its LLM and calculator tools "
-    "spend, the paper adds a quarter of their text's characters; the ledger keeps no text, so that is left out here.",
-)
-def _rewoo(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ...]]:
-    answered = [call for call in calls if call.status in ("ok", "replayed")]
-    failed = [call for call in calls if call.status not in ("ok", "replayed")]
-    tools = [call for call in answered if call.purpose == "tool"]
-    counted = [call for call in answered if call.purpose != "tool"]
-    return Total.of(counted, prices, virtual=True), _left_out(
-        ("calls that tools made to models", tools), ("calls that failed, were cut off or discarded", failed)
-    )
-
-
-def _left_out(*groups: tuple[str, Sequence[Call]]) -> tuple[str, ...]:
-    lines = []
-    for what, calls in groups:
-        if calls:
-            total = Total.of(calls)
-            lines.append(f"{total.calls:,} {what}: {total.show('virtual_total')} tokens")
-    return tuple(lines)
+register_view("published:rewoo", published_rewoo.DESCRIPTION)(published_rewoo.summed)
+register_view("published:batchprompt", published_batchprompt.DESCRIPTION)(published_batchprompt.summed)

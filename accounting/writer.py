@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from .call import Call, Discard
-from .schema import CALL_COLUMNS, READING_COLUMNS, RESPONSE_COLUMNS, RUN_COLUMNS, row_of
+from .schema import CALL_COLUMNS, FINDING_COLUMNS, READING_COLUMNS, RESPONSE_COLUMNS, RUN_COLUMNS, row_of
 
 BATCH = 16_384
 """Most entries of one transaction."""
@@ -47,11 +47,11 @@ class Response(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """A row of a table of `COLUMNS`, its values in that order."""
 
-    table: Literal["runs", "readings"]
+    table: Literal["runs", "readings", "findings"]
     values: tuple[Any, ...]
 
 
-COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS}
+COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS, "findings": FINDING_COLUMNS}
 
 Entry = Call | Response | Row | Discard
 

@@ -100,7 +100,10 @@ class Comparing:
     ) -> tuple[Comparison, Provenance | None]:
         async def everything() -> tuple[Comparison, Provenance | None]:
             reuse = self.store is not None
-            runtime = Runtime(ledger=ledger, store=answers, reuse=reuse, order=self.order, on_open=audit.include)
+            # What a flow costs must not depend on what was found out before it.
+            runtime = Runtime(
+                ledger=ledger, store=answers, reuse=reuse, order=self.order, on_open=audit.include, findings=False
+            )
             async with runtime, audit:
                 await preflight([entrant.flow for entrant in entrants], runtime)
                 comparison = await run_comparison(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ..accounting.budget import BudgetScope
 from ..accounting.call import Call, Owner
 from ..backends.request import Completion, Delta, Message, OnDelta, Request
-from ..errors import LaconicError, NodeError, ToolError
+from ..errors import LaconicError, LedgerError, NodeError, ToolError
 from .events import TokenDelta
 from .registry import nearest
 from .template import as_text, compile_template, render_tree
@@ -102,8 +104,11 @@ class Context:
         extra: Mapping[str, Any] | None = None,
         agent: str = "",
         stream: bool | None = None,
+        instruction: int | None = None,
     ) -> Coroutine[Any, Any, Completion]:
         """Ask the model in the role `model`. What is not said here comes from the model's spec.
+
+        `instruction`: how many of the prompt's tokens are the same in every call of its batch, if they were counted.
 
         Raises BackendError, BudgetExceeded, and NodeError for a role that the flow does not have.
         """
@@ -143,6 +148,7 @@ class Context:
             purpose=purpose,
             scope=self.budget,
             on_delta=on_delta,
+            instruction=instruction,
         )
         return asked if self.heard is None else _overheard(asked, self.heard)
 
@@ -158,6 +164,26 @@ class Context:
     def calls(self) -> Sequence[Call]:
         """The calls of this node so far, those of all below it included, in the order they ended."""
         return self.run.meter.ledger.select(run=self.run.id, item=self.item, under=self.path).calls
+
+    def remember(self, key: str, value: dict[str, Any]) -> None:
+        """Keep what was found out (plain data) for later nodes and runs, if the runtime has a store for it."""
+        store = self.run.runtime.findings
+        if store is not None:
+            store.remember(key, msgspec.json.encode(value))
+
+    def recall(self, key: str) -> dict[str, Any] | None:
+        """What is remembered under `key`; None if nothing is, or the run does not look. Raises LedgerError."""
+        store = self.run.runtime.findings
+        found = None if store is None else store.recall(key)
+        if found is None:
+            return None
+        try:
+            return msgspec.json.decode(found, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise LedgerError(
+                f"what the store remembers under {key!r} is no JSON object ({error}); delete that row of the table "
+                "`findings`, and it is found out anew"
+            ) from error
 
     def discard(self, child: str) -> None:
         """Say that what the node `child`, which this one expanded into, answered is not used.

@@ -45,14 +45,18 @@ class Runtime:
         on_event: OnEvent | None = None,
         order: Order = "prefix",
         on_open: OnOpen | None = None,
+        findings: bool = True,
     ) -> None:
         """`reuse`: answers in `store` may be used again. `backends`: these play their roles, whatever a flow says.
 
         `order`: in which order calls that wait go to a server that caches prefixes, see `queueing`. `on_open` is
-        awaited for every backend that is opened, before its first call.
+        awaited for every backend that is opened, before its first call. `findings`: what earlier runs found out and
+        left in `store` is used, and added to; False where what a flow costs must not depend on what ran before.
         """
         self.ledger = ledger if ledger is not None else Ledger()
         self.store = store
+        self.findings = store if findings else None
+        """Where nodes remember what they found out, if anywhere."""
         self.on_event = on_event
         self._on_open = on_open
         self.meter = Meter(self.ledger, store=store, reuse=reuse, on_call=self._charged if on_event else None)

@@ -88,6 +88,8 @@ class AskTogether(Node):
                 self.task.turns(list(self.texts.values())),
                 model=self.model,
                 purpose=self.purpose,
+                # A prompt about a single item has another frame, which nobody counted.
+                instruction=self.instruction if len(items) > 1 else None,
                 **self.task.asked(len(items)),
             )
         except BudgetExceeded as error:

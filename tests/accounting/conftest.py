@@ -58,6 +58,7 @@ def calls(draw: st.DrawFn, known: bool = False) -> Call:
         finish_reason=draw(st.sampled_from(["", "stop", "cut"])),
         error=draw(st.text(st.sampled_from("aé 🙂\n\"'\0"), max_size=20)),
         request_hash=draw(words),
+        instruction=draw(st.none() | st.integers(0, 5000)),
     )
 
 

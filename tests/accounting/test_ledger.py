@@ -95,6 +95,7 @@ def test_a_frame_has_a_row_a_call_and_keeps_unknown_apart_from_zero(ledger: Ledg
     assert frame["completion"].sum() == 50
     assert str(frame["prompt"].dtype) == "Int64"
     assert frame["avoided_prompt"].isna().all()
+    assert str(frame["instruction"].dtype) == "Int64"
     assert len(Ledger().frame()) == 0
 
 

@@ -56,6 +56,18 @@ async def test_a_call_is_entered_with_its_owner_and_what_it_used() -> None:
     assert (call.status, call.attempt, call.usage.source) == ("ok", 1, "server")
 
 
+async def test_every_entry_of_a_call_says_how_long_its_instruction_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    _instant(monkeypatch)
+    meter, large = Meter(Ledger(), store=Store(), reuse=True), model(failures=[ServerFailure("500"), None])
+    for _ in range(2):
+        await meter.complete(large, ask("hello"), owner=ME, instruction=7)
+    await meter.complete(large, ask("and you"), owner=ME)
+    said = [(call.status, call.instruction) for call in meter.ledger.calls]
+    assert said == [("failed", 7), ("ok", 7), ("replayed", 7), ("ok", None)]
+    _, sent, replayed, _ = meter.ledger.calls
+    assert (sent.usage, sent.attempt, sent.node) == (replayed.avoided, 2, "node")
+
+
 async def test_every_attempt_is_a_call_and_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     waits = _instant(monkeypatch)
     failures = [ServerFailure("500"), RateLimited("429", retry_after=7.0), None]

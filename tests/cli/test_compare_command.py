@@ -13,8 +13,26 @@ from typer.testing import Result
 
 from laconic.accounting.ledger import Ledger
 from laconic.evals.rows import read_rows
+from laconic.orchestrator import Context, Node, kind
 
 Laconic = Callable[..., Result]
+
+SLOW_AT_FIRST = """
+name: slow at first
+inputs: {question: str}
+nodes: {answer: {kind: test_slow_at_first}}
+outputs: {answer: "{{ answer }}"}
+"""
+
+
+@kind("test_slow_at_first")
+class SlowAtFirst(Node):
+    """Says whether it had to measure."""
+
+    async def run(self, ctx: Context) -> str:
+        known = ctx.recall("size")
+        ctx.remember("size", {"best": 8})
+        return "remembered" if known else "measured"
 
 
 @pytest.fixture
@@ -65,6 +83,15 @@ def test_a_second_time_nothing_is_spent(laconic: Laconic, here: Path, flows: tup
     assert second.stdout == first.stdout
     assert "6 rows were in rows.jsonl already" in second.stderr
     assert len(Ledger.load(here / ".laconic" / "laconic.db").calls) == calls
+
+
+def test_what_a_run_found_out_is_no_advantage_in_a_comparison(laconic: Laconic, here: Path) -> None:
+    (here / "flow.yaml").write_text(SLOW_AT_FIRST)
+    (here / "d.jsonl").write_text('{"question": "Who?", "answer": "measured"}\n')
+    answers = [laconic("run", "flow.yaml", "--input", "question=Who?", "--json").stdout for _ in range(2)]
+    assert [json.loads(answer)["outputs"]["answer"] for answer in answers] == ["measured", "remembered"]
+    (row,) = json.loads(laconic("compare", "flow.yaml", "--data", "d.jsonl", "--json").stdout)["rows"]
+    assert row["answer"] == "measured"
 
 
 def test_a_changed_flow_is_compared_anew(laconic: Laconic, here: Path, flows: tuple[str, str]) -> None:

@@ -1,0 +1,83 @@
+"""How the BatchPrompt paper (arXiv 2309.00384) counted its tokens.
+
+Its prompts begin with an instruction and examples, the same for all, which each round of a batch sends again. Its count
+has them once a batch, and no answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from .call import Call
+from .left_out import ANSWERED, UNANSWERED, left_out
+from .totals import Total
+
+if TYPE_CHECKING:
+    from .prices import Price
+
+DESCRIPTION = (
+    "As BatchPrompt (arXiv 2309.00384) counts: the prompts of calls that succeeded, as if no answer had been reused; "
+    "the instruction with its examples once for all rounds of a batch, the items in every round; no generated token. "
+    "Of caches and dollars it says nothing."
+)
+
+
+def summed(calls: Sequence[Call], _prices: Mapping[str, Price] | None) -> tuple[Total, tuple[str, ...]]:
+    """The total of the paper, and what it leaves out."""
+    answered = [call for call in calls if call.status in ANSWERED]
+    failed = [call for call in calls if call.status not in ANSWERED]
+    whole = Total.of(answered, virtual=True)
+    again = instructions_sent_again(answered)
+    lines = []
+    if again:
+        lines.append(f"{len(again):,} instructions that later calls of a batch sent again: {sum(again):,} tokens")
+    if answered:
+        lines.append(f"{len(answered):,} answers: {whole.show('completion')} tokens")
+    lines += left_out((UNANSWERED, failed))
+    uncounted = Total.of([call for call in answered if call.instruction is None], virtual=True)
+    if uncounted.calls:
+        lines.append(
+            f"nothing of {uncounted.calls:,} prompts without a counted instruction, which are summed whole: "
+            f"{uncounted.show('prompt')} tokens"
+        )
+    return _prompts_alone(whole, without=sum(again)), tuple(lines)
+
+
+def instructions_sent_again(calls: Sequence[Call]) -> list[int]:
+    """The counted instruction of every call of a batch but its first, in tokens; no more than its prompt has."""
+    begun: set[tuple[str, str, str]] = set()
+    again: list[int] = []
+    for call in calls:
+        if call.instruction is None:
+            continue
+        batch = _batch(call)
+        if batch in begun:
+            usage = call.usage if call.avoided is None else call.avoided
+            again.append(min(call.instruction, usage.prompt or 0))
+        begun.add(batch)
+    return again
+
+
+def _batch(call: Call) -> tuple[str, str, str]:
+    """What the rounds `.../batch-3/round-1`, `.../batch-3/round-2/half-1`, ... have in common."""
+    return call.run, call.item, call.node.rpartition("/round-")[0] or call.node
+
+
+def _prompts_alone(whole: Total, without: int) -> Total:
+    """The prompt tokens of `whole`, fewer by `without`. What is generated counts as nothing, the rest is not said."""
+    unsaid = dict.fromkeys(("cache_read", "cache_write", "uncached", "cost"), whole.calls) if whole.calls else {}
+    return replace(
+        whole,
+        prompt=whole.prompt - without,
+        completion=0,
+        reasoning=0,
+        cache_read=0,
+        cache_write=0,
+        uncached=0,
+        cost=Decimal(0),
+        unknown=unsaid | {name: calls for name, calls in whole.unknown.items() if name == "prompt"},
+    )

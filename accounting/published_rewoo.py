@@ -1,0 +1,30 @@
+"""How the ReWOO paper (arXiv 2305.18323) counted its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .call import Call
+from .left_out import ANSWERED, UNANSWERED, left_out
+from .totals import Total
+
+if TYPE_CHECKING:
+    from .prices import Price
+
+DESCRIPTION = (
+    "As the ReWOO paper (arXiv 2305.18323) counts: the prompt and completion tokens of planner, solver and the "
+    "baselines' steps, of calls that succeeded, as if no answer had been reused. For what its LLM and calculator tools "
+    "spend, the paper adds a quarter of their text's characters; the ledger keeps no text, so that is left out here."
+)
+
+
+def summed(calls: Sequence[Call], prices: Mapping[str, Price] | None) -> tuple[Total, tuple[str, ...]]:
+    """The total of the paper, and what it leaves out."""
+    answered = [call for call in calls if call.status in ANSWERED]
+    failed = [call for call in calls if call.status not in ANSWERED]
+    tools = [call for call in answered if call.purpose == "tool"]
+    counted = [call for call in answered if call.purpose != "tool"]
+    return Total.of(counted, prices, virtual=True), left_out(
+        ("calls that tools made to models", tools), (UNANSWERED, failed)
+    )
