@@ -5,7 +5,7 @@ from __future__ import annotations
 from .answers import Detail
 from .room import Room
 from .rounds import Round, Standing
-from .votes import tally, winner
+from .votes import favourite, tally, winner
 
 
 def outcome(item: int, standing: Standing, alone: Round, room: Room) -> Detail:
@@ -20,9 +20,7 @@ def outcome(item: int, standing: Standing, alone: Round, room: Room) -> Detail:
     if won is not None:
         return Detail(answer=won, by="batch", votes=sums, rounds=rounds)
     if sums:
-        return Detail(
-            answer=max(sums, key=lambda label: sums[label]), by="batch", votes=sums, rounds=rounds, why="a tie"
-        )
+        return Detail(answer=favourite(votes), by="batch", votes=sums, rounds=rounds, why="a tie")
     return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, item, room))
 
 

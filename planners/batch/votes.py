@@ -42,8 +42,13 @@ def lead(votes: Votes) -> Fraction:
     return ordered[0] - (ordered[1] if len(ordered) > 1 else 0) if ordered else Fraction(0)
 
 
-def winner(votes: Votes) -> str | None:
-    """The label with the most weight; None for a tie, and if nobody voted."""
-    votes = list(votes)
+def favourite(votes: Votes) -> str | None:
+    """The label with the most weight, of several the one that was named first; None if nobody voted."""
     sums = tally(votes)
-    return max(sums, key=lambda label: sums[label]) if lead(votes) > 0 else None
+    return max(sums, key=lambda label: sums[label]) if sums else None
+
+
+def winner(votes: Votes) -> str | None:
+    """The label with more weight than any other; None for a tie, and if nobody voted."""
+    votes = list(votes)
+    return favourite(votes) if lead(votes) > 0 else None

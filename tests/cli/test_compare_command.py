@@ -134,3 +134,42 @@ def test_a_report_needs_its_folder_before_anything_runs(laconic: Laconic, here: 
     result = laconic("compare", flows[0], "--data", "d.jsonl", "--report", "none/r.md")
     assert result.exit_code == 2
     assert not (here / ".laconic").exists()
+
+
+def test_variants_of_one_flow_are_compared_by_label(laconic: Laconic, here: Path) -> None:
+    (here / "d.jsonl").write_text("".join(json.dumps({"text": f"thing {n}", "right": n % 2}) + "\n" for n in range(4)))
+    (here / "sort.yaml").write_text(
+        "name: sort\ninputs: {things: list}\n"
+        "models: {large: {backend: scripted, model: script, options: {answer: odd}}}\n"
+        "nodes:\n  kinds: {kind: batch, items: '{{ things }}', item: '{{ item.text }}', instruction: Odd or even,"
+        " labels: [odd, even]}\noutputs: {kinds: '{{ kinds }}'}\n"
+    )
+    asked = (
+        *("compare", "sort.yaml", "--data", "d.jsonl", "--score", "label", "--gold", "right"),
+        *("--gold-name", "1=odd", "--gold-name", "0=even", "--results", "rows.jsonl"),
+    )
+    result = laconic(
+        *asked,
+        *("--variant", "alone: nodes.kinds.batch_size=1"),
+        *("--variant", "twice: nodes.kinds.batch_size=1; nodes.kinds.votes=2"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "accuracy" in result.stdout
+    rows = read_rows(here / "rows.jsonl")
+    assert [(row.flow, row.id) for row in rows] == [(f, str(n)) for f in ("alone", "twice") for n in (1, 2, 3, 4)]
+    assert [row.em for row in rows[:4]] == [0.0, 1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--variant", "no colon"], "--variant needs NAME: KEY=VALUE"),
+        (["--variant", "a: x=1", "--variant", "a: x=2"], "two --variant have the same name"),
+        (["--variant", "a: nodes.nothing.here=1"], "there is no such place"),
+        (["--gold", "right"], "--score label only"),
+    ],
+)
+def test_wrong_variants(laconic: Laconic, flows: tuple[str, str], options: list[str], complaint: str) -> None:
+    result = laconic("compare", flows[0], "--data", "d.jsonl", *options)
+    assert result.exit_code == 2
+    assert complaint in result.output
