@@ -14,9 +14,10 @@ from laconic.backends import Completion, Request, ScriptedBackend, TokenLogprob,
 from laconic.backends.backend import ServerFacts
 from laconic.errors import FlowError, InputError, NodeError
 from laconic.orchestrator import Context, Flow, Node, Result, kind
+from laconic.orchestrator.one_token import rotations
+from laconic.orchestrator.verdict import Reading, Verdict, combined, read
 from laconic.routers.calibration import Calibration, fit_calibration, without_input
-from laconic.routers.single_token import decide_by_token, prompt, rotations
-from laconic.routers.verdict import Reading, Verdict, combined, read
+from laconic.routers.single_token import decide_by_token, prompt
 
 OPTIONS = {"yes": "right", "no": "wrong", "maybe": ""}
 
