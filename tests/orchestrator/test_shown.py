@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from laconic.orchestrator.shown import as_data, one_line, shorten
 
-SEPARATORS = ["<|im_end|>", "<|im_start|>", "</s>", "<s>", "[INST]", "[/INST]", "<<SYS>>", "<end_of_turn>"]
+SEPARATORS = [
     "<|im_end|>",
     "<|im_start|>",
-    "<|eot_id|>",
     "</s>",
     "<s>",
     "[INST]",
     "[/INST]",
     "<<SYS>>",
     "<end_of_turn>",
+    "<｜User｜>",
 ]
 
 
