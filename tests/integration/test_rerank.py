@@ -47,20 +47,21 @@ async def ranked(backend: Backend, candidates: Sequence[str], **options: Any) ->
     async with Runtime(backends={"large": backend}) as runtime, Audit(runtime.ledger, [backend]) as audit:
         result = await flow.run(found=list(candidates), runtime=runtime)
     assert result.error is None, result.error
+    assert audit.unprovable == {}
     (proof,) = audit.proofs.values()
     return result, proof
 
 
 async def check_windows(backend: Backend) -> None:
-    """Three windows in two orders each: every call one token, in the ledger as in the server's counters."""
+    """Two windows in two orders each: every call one token, in the ledger as in the server's counters."""
     result, proof = await ranked(backend, TEXTS, window=8, step=4, permutations=2)
     assert sorted(result.outputs["best"]) == sorted(TEXTS)
     assert result.outputs["best"] != TEXTS
     calls = result.ledger.calls
-    assert [call.node for call in calls] == [f"best/window-{number}" for number in (1, 1, 2, 2, 3, 3)]
+    assert [call.node for call in calls] == [f"best/window-{number}" for number in (1, 1, 2, 2)]
     assert {(call.purpose, call.usage.completion) for call in calls} == {("rank", 1)}
     assert proof.closed, proof.explain()
-    assert proof.ledger.completion == 6
+    assert proof.ledger.completion == 4
 
 
 async def test_windows_on_llama_cpp(llama_cpp: Backend) -> None:
