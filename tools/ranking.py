@@ -73,7 +73,7 @@ async def rank(
 def spans(number: int, window: int, step: int) -> list[tuple[int, int]]:
     """Where the windows over `number` places begin and end: the first at the bottom, the last at the top.
 
-    Every place is in one of them, and two neighbours share `window` - `step` places, or more at the top.
+    Every place is in one of them, and two neighbours share `window` - `step` places.
     """
     end = number
     found = [(max(0, end - window), end)]
