@@ -36,6 +36,7 @@ async def on_vllm(vllm: Any) -> AsyncIterator[Backend]:
 
 async def ranked(backend: Backend, candidates: Sequence[str], **options: Any) -> tuple[Result, Reconciliation]:
     """The candidates as one node ranks them, and its calls held against the server's counters."""
+    await backend.facts()  # so that it is there when its counters are read
     best = {"kind": "rerank", "query": "When was the tower built?", "candidates": "{{ found }}", **options}
     flow = Flow(
         name="ranked",
