@@ -12,6 +12,7 @@ from .run import NodeRecord, Run, new_run_id
 from .runtime import Runtime
 from .template import Template, TemplateTree
 from .tool import TOOLS, Tool, tool
+from .verdict import Reading, Verdict
 
 __all__ = [
     "KINDS",
@@ -30,6 +31,7 @@ __all__ = [
     "NodeStarted",
     "OnEvent",
     "Prompt",
+    "Reading",
     "Result",
     "Retry",
     "Run",
@@ -39,6 +41,7 @@ __all__ = [
     "TokenDelta",
     "Tool",
     "ToolName",
+    "Verdict",
     "build_nodes",
     "kind",
     "new_run_id",

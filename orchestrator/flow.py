@@ -19,7 +19,7 @@ from .graph import Graph
 from .inputs import InputSpec, accept_inputs
 from .models import ModelSpec
 from .node import Node
-from .part import Part, RoleMark, ToolMark, marked
+from .part import Part, RoleMark, ToolMark, marked, parts_in
 from .registry import nearest
 from .result import Result, finished
 from .run import Run
@@ -86,6 +86,8 @@ class Flow(BaseModel):
             tool.at(self._base)
             for field in marked(type(tool), RoleMark):
                 self._check_names(getattr(tool, field), "model", self.models, ("tools", name, field))
+            for field, part in parts_in(tool):
+                self._check_part(part, ("tools", name, field))
             try:
                 tool.check()
             except FlowError as error:

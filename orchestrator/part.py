@@ -49,11 +49,7 @@ class Part(BaseModel):
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """The parts directly inside this one, with the names of their fields."""
-        for name in marked(type(self), PartMark):
-            value = getattr(self, name)
-            for part in value if isinstance(value, (list, tuple)) else [value]:
-                if part is not None:
-                    yield name, part
+        return parts_in(self)
 
     def check(self, base: Path) -> None:
         """Look whether the part can work, when its flow is loaded from the folder `base`. Raises FlowError."""
@@ -61,6 +57,15 @@ class Part(BaseModel):
     def written(self) -> dict[str, Any]:
         """The part as plain data, with nothing in it that is a default."""
         return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
+
+
+def parts_in(holder: BaseModel) -> Iterator[tuple[str, Part]]:
+    """The parts directly inside a part or a tool, with the names of their fields."""
+    for name in marked(type(holder), PartMark):
+        value = getattr(holder, name)
+        for part in value if isinstance(value, (list, tuple)) else [value]:
+            if part is not None:
+                yield name, part
 
 
 @cache

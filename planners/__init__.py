@@ -6,6 +6,7 @@ from .direct import Direct
 from .exemplars import EXEMPLARS, Exemplar, ExemplarStep
 from .plan import Plan, PlanStep, Ref, parse_plan
 from .react import ReAct
+from .rerank import Rerank
 from .rewoo import ReWOO
 from .trace import Action, Finish, Malformed, parse_turn
 
@@ -23,6 +24,7 @@ __all__ = [
     "ReAct",
     "ReWOO",
     "Ref",
+    "Rerank",
     "parse_plan",
     "parse_turn",
     "short_answer",

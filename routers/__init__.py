@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .router_file import load_router, save_router
     from .single_token import decide_by_token
     from .trained import TrainedRouter, train
-    from .verdict import Reading, Verdict
 
 __all__ = [
     "CHECKS",
@@ -54,14 +53,12 @@ __all__ = [
     "Judgement",
     "Logprob",
     "Outcome",
-    "Reading",
     "Route",
     "Rule",
     "Rules",
     "Schema",
     "TokenLikelihood",
     "TrainedRouter",
-    "Verdict",
     "Verifier",
     "decide_by_token",
     "fit_calibration",
@@ -96,6 +93,5 @@ __getattr__, __dir__ = lazily(
         "router_file": ("load_router", "save_router"),
         "single_token": ("decide_by_token",),
         "trained": ("TrainedRouter", "train"),
-        "verdict": ("Reading", "Verdict"),
     },
 )

@@ -14,7 +14,7 @@ from typing import Self
 import msgspec
 
 from ..errors import FlowError, InputError
-from .verdict import LEAST, Verdict
+from ..orchestrator.verdict import LEAST, Verdict
 
 FORMAT = 1
 """Version of the file."""

@@ -8,21 +8,17 @@ orders averages that out, and a calibration takes away what remains.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..backends.request import Completion
 from ..errors import NodeError
+from ..orchestrator.one_token import ask_for_one_token, rotations
+from ..orchestrator.verdict import IDENTIFIERS, Verdict, combined
 from .calibration import Calibration, without_input
-from .verdict import IDENTIFIERS, Verdict, combined, read
 
 if TYPE_CHECKING:
-    from ..backends.backend import ServerFacts
     from ..orchestrator.context import Context
 
-ALTERNATIVES = 20
-"""Alternatives asked for: more than there are options, since other tokens take places; most servers give no more."""
 NOTHING = "N/A"
 """What a model is shown in place of a text, to see what it favours by itself."""
 
@@ -52,28 +48,14 @@ async def decide_by_token(
     if calibration is not None:
         calibration.check(labels)
     orders = rotations(labels, permutations)
-    how = _how(await ctx.facts(model), len(labels))
     texts = [text, NOTHING] if content_free else [text]
-    answers = await asyncio.gather(
-        *(
-            ctx.complete(
-                prompt(instruction, order, options, shown),
-                model=model,
-                purpose=purpose,
-                max_tokens=1,
-                temperature=0.0,
-                **how,
-            )
-            for shown in texts
-            for order in orders
-        ),
-        return_exceptions=True,  # so that none is left behind in the air
+    readings = await ask_for_one_token(
+        ctx,
+        [prompt(instruction, order, options, shown) for shown in texts for order in orders],
+        orders * len(texts),
+        model=model,
+        purpose=purpose,
     )
-    restricted = "extra" in how
-    readings = [
-        read(_completed(answer), order, restricted=restricted)
-        for answer, order in zip(answers, orders * len(texts), strict=True)
-    ]
     verdict = combined(readings[: len(orders)], labels)
     probabilities = verdict.probabilities
     if content_free:
@@ -88,25 +70,3 @@ def prompt(instruction: str, order: Sequence[str], options: Mapping[str, str], t
     lines = [f"{letter}: {options[label] or label}" for letter, label in zip(IDENTIFIERS, order, strict=False)]
     system = "\n".join([instruction, *lines, "Reply with one letter only."])
     return [{"role": "system", "content": system}, {"role": "user", "content": text}]
-
-
-def rotations(labels: Sequence[str], number: int) -> list[tuple[str, ...]]:
-    """At most `number` orders of the labels: cyclic shifts, the given order first, as far apart as they can be."""
-    number = max(1, min(number, len(labels)))
-    starts = [place * len(labels) // number for place in range(number)]
-    return [(*labels[start:], *labels[:start]) for start in starts]
-
-
-def _how(facts: ServerFacts, options: int) -> dict[str, Any]:
-    """What is asked of a server: logprobs if it gives any, and nothing but identifiers if it can be held to them."""
-    most = facts.most_logprobs if facts.most_logprobs is not None and facts.most_logprobs >= 0 else ALTERNATIVES
-    how: dict[str, Any] = {"logprobs": min(ALTERNATIVES, most)} if most else {}
-    if facts.knows("structured_outputs"):
-        how["extra"] = {"structured_outputs": {"choice": list(IDENTIFIERS[:options])}}
-    return how
-
-
-def _completed(answer: Completion | BaseException) -> Completion:
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import FlowError, InputError
+from ..orchestrator.shown import one_line
 
 TEXT_SUFFIXES = (".txt", ".md")
 PASSAGE_CHARS = 1000
@@ -109,11 +110,6 @@ class Corpus(NamedTuple):
 
 def _is_prose(file: Path) -> bool:
     return file.suffix.lower() in TEXT_SUFFIXES
-
-
-def one_line(text: str) -> str:
-    """`text` with every run of whitespace (line breaks of all kinds too) made one space."""
-    return " ".join(text.split())
 
 
 def _prose(file: Path, lines: Iterable[bytes]) -> Iterator[Passage]:

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...errors import NodeError
 from ...orchestrator import Context, ModelRole, Node, Template, TemplateTree, kind
-from ...orchestrator.scope import Scope
-from ...orchestrator.template import as_text, compile_template
+from ..items import shown_items
 from .answers import Answers, shares, spread
 from .outcome import outcome
 from .packing import packed
@@ -98,7 +96,7 @@ class Batch(Node):
 
     async def run(self, ctx: Context) -> Answers:
         """Children: `batch-1`, `batch-2`, ... with their rounds, and `left-...` for what is left."""
-        shown = self._shown(ctx)
+        _, shown = shown_items(ctx, self.items, self.item, "items")
         texts = list(dict.fromkeys(shown))
         if not texts:
             ctx.note("the list is empty")
@@ -115,16 +113,6 @@ class Batch(Node):
         calls = ctx.calls()
         costs = shares(len(texts), calls, {**standing.asked, **alone.asked})
         return Answers(spread(shown, texts, outcomes, costs))
-
-    def _shown(self, ctx: Context) -> list[str]:
-        elements = ctx.render(self.items)
-        if not isinstance(elements, Sequence) or isinstance(elements, (str, bytes)):
-            raise NodeError(f"items must be a list, not {type(elements).__name__}: {str(elements)[:80]!r}")
-        template = compile_template(self.item)
-        return [
-            as_text(template.render(Scope({"item": element, "index": index}, ctx.values)))
-            for index, element in enumerate(elements)
-        ]
 
     def _task(self, ctx: Context) -> Task:
         labels = self.labels

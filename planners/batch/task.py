@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...backends.request import Completion
+from ...orchestrator.shown import as_data
 from .reply import Said, read_json, read_lines, read_single
-from .shown import as_data, entry
+from .shown import entry
 from .votes import Vote
 
 Format = Literal["lines", "json"]

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from laconic.backends import Completion, Request, ScriptedBackend, TokenLogprob, Usage
 from laconic.backends.backend import ServerFacts
 from laconic.errors import FlowError, InputError, NodeError
 from laconic.orchestrator import Context, Flow, Node, Result, kind
+from laconic.orchestrator.one_token import rotations
+from laconic.orchestrator.verdict import Reading, Verdict
 from laconic.routers.calibration import Calibration, fit_calibration, without_input
-from laconic.routers.single_token import decide_by_token, prompt, rotations
-from laconic.routers.verdict import Reading, Verdict, combined, read
+from laconic.routers.single_token import decide_by_token, prompt
 
 OPTIONS = {"yes": "right", "no": "wrong", "maybe": ""}
 
@@ -160,39 +159,10 @@ async def test_too_few_or_too_many_options_are_refused(options: dict[str, str]) 
         )
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 9])
-def test_rotations_put_each_label_in_each_place_once_when_there_are_enough(number: int) -> None:
-    labels = ["a", "b", "c", "d"]
-    orders = rotations(labels, number)
-    assert len(set(orders)) == len(orders) == min(number, 4)
-    for place in range(4):
-        assert len({order[place] for order in orders}) == len(orders)
-
-
 def test_what_is_the_same_for_every_text_comes_first() -> None:
     one, other = (prompt("Which?", list(OPTIONS), OPTIONS, text) for text in ("x", "y"))
     assert one[0] == other[0]
     assert one[-1]["content"] == "x"
-
-
-@given(
-    st.dictionaries(st.text(max_size=3), st.floats(1e-12, 1.0), min_size=1, max_size=20),
-    st.lists(st.text(min_size=1, max_size=4), min_size=2, max_size=26, unique=True),
-    st.booleans(),
-)
-def test_whatever_tokens_come_the_probabilities_are_some(tokens: Any, labels: list[str], restricted: bool) -> None:
-    reading = read(completion(tokens), labels, restricted=restricted)
-    verdict = combined([reading], labels)
-    assert sum(verdict.probabilities.values()) == pytest.approx(1)
-    assert list(verdict.probabilities) == labels
-    assert verdict.mass is None or 0 <= verdict.mass <= 1
-
-
-def test_a_label_that_was_not_reported_once_is_not_ruled_out() -> None:
-    first = read(completion({"A": 0.9, "x": 0.1}), ["yes", "no"], restricted=False)
-    second = read(completion({"A": 0.999, "B": 0.001}), ["no", "yes"], restricted=False)
-    assert first.probabilities == pytest.approx({"yes": 0.9, "no": 0.1})
-    assert combined([first, second], ["yes", "no"]).label == "no"
 
 
 def verdict(**probabilities: float) -> Verdict:

@@ -25,6 +25,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What the model wrote."""
     probabilities: dict[str, float]
     """For each label, among the labels; empty if no token that was reported stands for one."""
+    named: frozenset[str] = frozenset()
+    """The labels that a token stands for; the others are known to be no likelier."""
     mass: float | None
     """How much probability fell on labels at all; None where the server was held to them, which hides it."""
     certain: bool = False
@@ -52,11 +54,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return "; ".join([chances, *remarks])
 
 
-def read(completion: Completion, order: Sequence[str], *, restricted: bool) -> Reading:
+def read(completion: Completion, order: Sequence[str], *, restricted: bool, floor: float = LEAST) -> Reading:
     """Read the first token of an answer to a prompt that showed the labels in `order` behind A, B, C, ...
 
     ` A`, `a` and `A` are one identifier, their probabilities add up; tokens of several characters are none. A label
     that is not among the alternatives reported is at most as likely as the least of those, and gets that much.
+    `floor`: the least that any label gets.
     """
     identifiers = dict(zip(IDENTIFIERS, order, strict=False))
     if not completion.logprobs:
@@ -64,7 +67,12 @@ def read(completion: Completion, order: Sequence[str], *, restricted: bool) -> R
         certainly = {label: float(label == said) for label in order} if said is not None else {}
         mass = None if restricted else float(said is not None)
         return Reading(
-            order=tuple(order), token=completion.text, probabilities=certainly, mass=mass, certain=said is not None
+            order=tuple(order),
+            token=completion.text,
+            probabilities=certainly,
+            named=frozenset() if said is None else frozenset({said}),
+            mass=mass,
+            certain=said is not None,
         )
     first = completion.logprobs[0]
     reported = {token: math.exp(logprob) for token, logprob in (*first.top, (first.token, first.logprob))}
@@ -74,9 +82,9 @@ def read(completion: Completion, order: Sequence[str], *, restricted: bool) -> R
         if label is not None:
             seen[label] = seen.get(label, 0.0) + probability
     least = min(reported.values())
-    scaled = _scaled({label: max(seen.get(label, least), LEAST) for label in order}) if any(seen.values()) else {}
+    scaled = _scaled({label: max(seen.get(label, least), floor) for label in order}) if any(seen.values()) else {}
     mass = None if restricted else min(1.0, sum(seen.values()))
-    return Reading(order=tuple(order), token=first.token, probabilities=scaled, mass=mass)
+    return Reading(order=tuple(order), token=first.token, probabilities=scaled, named=frozenset(seen), mass=mass)
 
 
 def combined(readings: Sequence[Reading], labels: Sequence[str]) -> Verdict:
