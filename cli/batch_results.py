@@ -102,7 +102,7 @@ def jsonl(columns: Sequence[Column]) -> bytes:
 def as_csv(columns: Sequence[Column]) -> bytes:
     """Lines with commas, the names first; mappings and lists are JSON, what is missing is empty."""
     text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
+    lines = csv.writer(text)  # with any other end of a line it would leave a lone CR unquoted: a row of its own
     lines.writerow([column.name for column in columns])
     lines.writerows([_cell(value) for value in values] for values in zip(*(c.values for c in columns), strict=True))
     return text.getvalue().encode("utf-8", "replace")

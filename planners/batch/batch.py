@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...errors import NodeError
+from ...errors import LaconicError, NodeError
 from ...orchestrator import Context, ModelRole, Node, Template, TemplateTree, kind
 from ...orchestrator.scope import Scope
 from ...orchestrator.template import as_text, compile_template
 from .answers import Answers, shares, spread
 from .outcome import outcome
 from .packing import packed
-from .progress import Progress
+from .progress import Progress, followed
 from .room import Room, room_for
 from .rounds import AskTogether, BatchRounds, Round, Standing, joined, merged
 from .stopping import MAY_CHANGE, StopName
@@ -110,7 +111,7 @@ class Batch(Node):
         task = self._task(ctx)
         room = await room_for(ctx, task, texts, self.model, self.batch_size)
         often = Counter(shown)
-        progress = Progress(ctx, [often[text] for text in texts], room.instruction)
+        progress = await followed(ctx, task, [often[text] for text in texts], self.model, room.instruction)
         standing = await self._rounds(ctx, task, texts, room, progress)
         alone = await self._alone(ctx, task, texts, self._left(standing, len(texts)), room, progress)
         progress.decided(range(len(texts)))
@@ -125,11 +126,14 @@ class Batch(Node):
         elements = ctx.render(self.items)
         if not isinstance(elements, Sequence) or isinstance(elements, (str, bytes)):
             raise NodeError(f"items must be a list, not {type(elements).__name__}: {str(elements)[:80]!r}")
-        template = compile_template(self.item)
-        return [
-            as_text(template.render(Scope({"item": element, "index": index}, ctx.values)))
-            for index, element in enumerate(elements)
-        ]
+        return [self._item(ctx, index, element) for index, element in enumerate(elements)]
+
+    def _item(self, ctx: Context, index: int, element: Any) -> str:
+        try:
+            shown = compile_template(self.item).render(Scope({"item": element, "index": index}, ctx.values))
+        except LaconicError as error:
+            raise NodeError(f"item {index + 1} of the list, {str(element)[:80]!r}, cannot be shown: {error}") from error
+        return as_text(shown)
 
     def _task(self, ctx: Context) -> Task:
         labels = self.labels
