@@ -107,7 +107,6 @@ def test_bad_lines_and_repeated_ids_are_told_and_left_out(laconic: Laconic, here
     assert "line 3: the id 'r1' is on line 2 already; left out" in result.stderr
     assert "line 4: not valid JSON" in result.stderr
     assert "line 5: not a JSON object" in result.stderr
-    assert laconic("runs").stdout.splitlines()[1].split("  ")[-1]
     assert "items.jsonl, 3 of 3 ok" in laconic("runs").stdout
 
 
@@ -249,42 +248,6 @@ def test_the_same_flow_runs_on_a_list_that_is_given(laconic: Laconic, here: Path
     assert json.loads(laconic("runs", "--json").stdout)[0]["outputs"]["mood"] == ["good", "bad"]
     whole = json.loads(laconic("run", "moods.yaml", "-i", 'reviews=[{"text": "a"}]', "--json").stdout)
     assert whole["outputs"] == {"mood": ["bad"], "votes": {"bad": 1.0}}
-
-
-def test_a_killed_run_pays_for_no_finished_call_again(laconic: Laconic, here: Path, server, book: Book, start) -> None:
-    def reply(asked: str) -> str:
-        lines = enumerate(asked.splitlines(), start=1)
-        return "\n".join(f"{n}: {'bad' if line.endswith('review 3') else 'good'}" for n, line in lines)
-
-    server.reply = reply
-    write_items(here, [f"review {n}" for n in range(12)])
-    change(here, "batch_size: 3", "batch_size: 4, votes: 3, seed: 2")
-    model = f"{{backend: openai, model: served, url: '{server.url}', concurrency: 1}}"
-    server.hold_at = 5  # three batches: the second call of round two
-    args = ("batch", "moods.yaml", "--data", "items.jsonl", "--out", "rows.jsonl", "--set", f"models.large={model}")
-    with start(*args) as process:
-        server.wait_until_held()
-        assert process.stderr.readline() == "mood: 4/12 items, 16 votes\n"
-        process.kill()
-        process.communicate(timeout=60)
-    assert process.returncode == -9
-    before, held = server.asked[:4], server.asked[4]
-    assert json.loads(laconic("runs", "--json").stdout)[0]["status"] == "interrupted"
-    server.open()
-    server.asked.clear()
-
-    result = laconic("batch", "--resume", "last", "--out", "rows.jsonl")
-
-    assert result.exit_code == 0, result.stderr
-    assert server.asked[0] == held
-    assert len(server.asked) == 2, "the two calls of round two that had not finished; two equal votes of three decide"
-    assert set(server.asked).isdisjoint(before)
-    found = rows((here / "rows.jsonl").read_text())
-    assert [(row["id"], row["mood"]) for row in found] == [(f"r{n}", "bad" if n == 3 else "good") for n in range(12)]
-    assert sum(row["tokens"] for row in found) == 6 * 15, "a share is what the item cost, whoever paid and when"
-    resumed = json.loads(laconic("runs", "--json").stdout)[0]
-    assert [call.status for call in book().select(run=resumed["run"]).calls].count("replayed") == 4
-    assert (resumed["totals"]["total"], resumed["totals"]["avoided"]) == (30, 60)
 
 
 def test_a_terminal_shows_a_bar(here: Path) -> None:

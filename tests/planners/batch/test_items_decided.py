@@ -70,6 +70,21 @@ def test_single_prompting_is_estimated_from_the_first_prompt() -> None:
     assert batched.outputs == single.outputs
 
 
+def test_the_estimate_is_that_of_the_first_prompt_however_often_an_item_is_asked() -> None:
+    calls = 0
+
+    def wavering(request: Request) -> str:
+        nonlocal calls
+        calls += 1
+        said = parity(request)
+        return said if calls != 2 else said.replace("1: ", "1: x")  # no answer: this item is asked once more, alone
+
+    _, told = run(list(range(8)), answer=wavering, batch_size=8, votes=3)
+    _, once = run(list(range(8)), batch_size=8)
+    assert calls == 3
+    assert told[-1].single == once[-1].single
+
+
 def test_equal_items_count_as_often_as_they_are_in_the_list() -> None:
     _, told = run([1, 2, 1, 1], batch_size=4)
     _, once = run([1, 2], batch_size=4)
