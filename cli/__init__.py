@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .audit import audit
+from .batch import batch
 from .compare import compare
 from .demo import demo
 from .doctor import doctor
@@ -36,7 +37,7 @@ def _laconic() -> None:
     """Without a callback a lone command would swallow its own name."""
 
 
-for command in (run, runs, ledger, audit, compare, demo, graph, schema, doctor, serve_models):
+for command in (run, batch, runs, ledger, audit, compare, demo, graph, schema, doctor, serve_models):
     app.command()(guarded(command))
 app.add_typer(models, name="models")
 app.add_typer(router, name="router")

@@ -32,6 +32,7 @@ EXTRAS = {
     "eval": ("matplotlib", "pandas", "scikit-learn"),
     "graph": ("matplotlib", "networkx"),
     "notebook": ("ipykernel", "nbconvert"),
+    "parquet": ("pyarrow",),
 }
 """What each extra of the package brings."""
 

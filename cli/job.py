@@ -1,4 +1,4 @@
-"""Job: what `laconic run` was asked to do, and how the ledger file remembers it, so that it can be done again."""
+"""Job: what `laconic run` or `laconic batch` was asked to do, and how the ledger file remembers it to be done again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..accounting.budget import Budget
 from ..accounting.runs import RunRecord
@@ -18,19 +18,22 @@ from ..orchestrator.inputs import accept_inputs
 from .options import with_models
 
 # A record's inputs are the flow's inputs; what else a run needs is kept beside them under names no input can have.
-DATA, LIMIT, AT_ONCE, RESUMES, PROCESS, COMPARE = (
+DATA, LIMIT, AT_ONCE, RESUMES, PROCESS, COMPARE, COMMAND = (
     "@data",
     "@limit",
     "@items_at_once",
     "@resumes",
     "@process",
     "@compare",
+    "@command",
 )
+
+Command = Literal["run", "batch"]
 
 
 @dataclass
 class Job:
-    """A flow with its inputs, models and budget. With `data`, one run for each item of it."""
+    """A flow with its inputs, models and budget. With `data`, one run for each item of it, or one for all of them."""
 
     flow: Flow
     """As written; `models` are not put in yet."""
@@ -43,6 +46,8 @@ class Job:
     at_once: int | None = None
     """Items under way at once; None for one, or as many as a server with a prefix cache can choose from."""
     resumes: str = ""
+    command: Command = "run"
+    """Which command does it; `batch` gives all items of `data` to one run."""
     run: str = field(default_factory=new_run_id)
 
     @property
@@ -57,6 +62,7 @@ class Job:
             LIMIT: self.limit,
             AT_ONCE: self.at_once if self.data is not None else None,
             RESUMES: self.resumes or None,
+            COMMAND: None if self.command == "run" else self.command,
             PROCESS: this_process(),
         }
         return RunRecord(
@@ -71,12 +77,17 @@ class Job:
         )
 
     @classmethod
-    def of(cls, record: RunRecord) -> Job:
-        """The job of an earlier run, to be done again. Raises InputError if it cannot be."""
+    def of(cls, record: RunRecord, command: Command = "run") -> Job:
+        """The job of an earlier run of this command, to be done again. Raises InputError if it cannot be."""
         beside = {name: value for name, value in record.inputs.items() if name.startswith("@")}
         if COMPARE in beside:
             raise InputError(
                 f"run {record.run} is part of a comparison; the same `laconic compare` with its --results goes on"
+            )
+        its = beside.get(COMMAND, "run")
+        if its != command:
+            raise InputError(
+                f"run {record.run} is one of `laconic {its}`; go on with: laconic {its} --resume {record.run}"
             )
         try:
             flow = Flow.parse(record.text, name=f"run {record.run}", base=record.folder)
@@ -92,6 +103,7 @@ class Job:
             limit=beside.get(LIMIT),
             at_once=beside.get(AT_ONCE),
             resumes=record.run,
+            command=command,
         )
 
     def complaint(self, fields: Mapping[str, Any]) -> str:

@@ -60,12 +60,8 @@ class Lines:
         if isinstance(event, CallCharged):
             self._calls.setdefault(event.call.node, []).append(event.call)
         elif isinstance(event, NodeFinished):
-            calls = self._calls.pop(event.path, [])
-            spent = f", {Total.of(calls).show('total')} tokens" if calls else ""
-            error = f": {one_line(event.error)}" if event.error else ""
-            say(f"{event.path} ({event.kind}) {event.status}, {event.seconds:.1f} s{spent}{error}")
-            for note in event.notes:
-                say(f"  {one_line(note)}")
+            for line in node_lines(event, Total.of(self._calls.pop(event.path, []))):
+                say(line)
 
     def finished(self, done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> None:
         """Print a line for an item that ended."""
@@ -81,6 +77,14 @@ class Lines:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def node_lines(event: NodeFinished, spent: Total) -> list[str]:
+    """How a node ended, on one line, and what it said of that, on others."""
+    tokens = f", {spent.show('total')} tokens" if spent.calls else ""
+    error = f": {one_line(event.error)}" if event.error else ""
+    ended = f"{event.path} ({event.kind}) {event.status}, {event.seconds:.1f} s{tokens}{error}"
+    return [ended, *(f"  {one_line(note)}" for note in event.notes)]
 
 
 def item_line(done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,44 +12,24 @@ from ..accounting.budget import Budget
 from ..errors import InputError
 from ..evals.data import read_items
 from ..orchestrator.inputs import accept_inputs
-from ..orchestrator.registry import nearest
-from .job import Job
-from .options import (
-    AtOnceOption,
-    LimitOption,
-    ModelOption,
-    OrderOption,
-    SetOption,
-    StoreOption,
-    load_flows,
-    model_specs,
-    pairs,
-    tell_problems,
-)
+from .asking import BudgetOption, InputOption, ResumeOption, asked, resumed, writable
+from .options import AtOnceOption, LimitOption, ModelOption, OrderOption, SetOption, StoreOption, tell_problems
 from .session import Session
-from .storage import existing, find_run, opened, store_path
+from .storage import opened, store_path
 
 
 def run(
     flow: Annotated[Path | None, typer.Argument(metavar="[FLOW]", help="A flow file.")] = None,
-    input: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="NAME=VALUE", help="An input of the flow; JSON for lists."),
-    ] = None,
+    input: InputOption = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FILE.jsonl", help="Run once for each line; its fields are inputs.")
     ] = None,
     limit: LimitOption = None,
     model: ModelOption = None,
     change: SetOption = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option("--budget-tokens", min=1, metavar="N", help="Most tokens for everything together.")
-    ] = None,
+    budget_tokens: BudgetOption = None,
     store: StoreOption = None,
-    resume: Annotated[
-        str | None,
-        typer.Option("--resume", metavar="RUN", help="Do an earlier run again; what it had finished costs nothing."),
-    ] = None,
+    resume: ResumeOption = None,
     items_at_once: AtOnceOption = None,
     order: OrderOption = "prefix",
     out: Annotated[
@@ -61,7 +39,7 @@ def run(
 ) -> None:
     """Run a flow. The answer goes to stdout, everything else to stderr."""
     given = {"FLOW": flow, "--input": input, "--data": data, "--limit": limit, "--model": model, "--set": change}
-    job = _resumed(resume, store, given) if resume is not None else _asked(flow, input, model, change)
+    job = resumed(resume, store, given, "run") if resume is not None else asked(flow, input, model, change, "run")
     if resume is None:
         job.data, job.limit, job.at_once = data, limit, items_at_once
     elif items_at_once is not None:
@@ -79,43 +57,8 @@ def run(
     else:
         accept_inputs(ready.inputs, job.inputs)
     with ExitStack() as stack:
-        sink = None if out is None else stack.enter_context(_writable(out))
+        sink = None if out is None else stack.enter_context(writable(out))
         ledger, answers, database = stack.enter_context(opened(store_path(store)))
         session = Session(job, ready, ledger, answers, database, store, sink, order)
         status = session.once(as_json) if items is None else session.over(items, as_json)
     raise typer.Exit(status)
-
-
-def _asked(flow: Path | None, input: list[str] | None, model: list[str] | None, change: list[str] | None) -> Job:
-    if flow is None:
-        raise InputError("name a flow file, or an earlier run with --resume")
-    loaded = load_flows([flow], change)[0]
-    given: dict[str, Any] = dict(pairs(input, "--input"))
-    for name, text in given.items():
-        if name not in loaded.inputs:
-            raise InputError(f"the flow has no input {name!r}{nearest(name, list(loaded.inputs))}")
-        if loaded.inputs[name].type in ("list", "dict"):
-            try:
-                given[name] = json.loads(text)
-            except ValueError as error:
-                raise InputError(f"--input {name} must be a {loaded.inputs[name].type} in JSON: {error}") from error
-    return Job(flow=loaded, inputs=given, models=model_specs(model))
-
-
-def _resumed(which: str, store: Path | None, given: dict[str, Any]) -> Job:
-    for option, value in given.items():
-        if value:
-            raise InputError(f"--resume takes {option} from the earlier run; leave it out")
-    with existing(store) as database:
-        return Job.of(find_run(database, which))
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[IO[str]]:
-    """The file, open; what is in it stays until the run begins."""
-    try:
-        file = path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
-    with file:
-        yield file

@@ -1,4 +1,4 @@
-"""Session: one `laconic run` on its way, from the record before its first call to the bill after its last."""
+"""Session: one job on its way, from the record before its first call to the bill after its last."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 import typer
@@ -21,12 +21,12 @@ from ..accounting.store import Store
 from ..accounting.totals import Total
 from ..errors import LaconicError
 from ..evals.data import Data
-from ..orchestrator import Flow, Result, Runtime
+from ..orchestrator import Flow, OnEvent, Result, Runtime
 from ..orchestrator.queueing import Order
-from .batch import Batch, InOrder, ItemResult
 from .errors import BUDGET, FAILED, OK, STOPPED, say
 from .job import Job
 from .options import preflight
+from .over_items import InOrder, ItemResult, OverItems
 from .progress import Progress, progress
 from .stopping import run_to_the_end
 from .tables import totals_as_data
@@ -48,7 +48,7 @@ class Session:
         answers: Store,
         database: Database,
         store: Path | None,
-        sink: IO[str] | None,
+        sink: TextIO | None,
         order: Order = "prefix",
     ) -> None:
         """`flow`: the job's, with its models put in. `store`: the file that the user named, whose answers may be used
@@ -67,7 +67,7 @@ class Session:
     def once(self, as_json: bool) -> int:
         """Run the flow once; returns the exit status."""
         with progress(items=False) as display:
-            result = self._run(self._one(display))
+            result = self._run(self._one(self.job.inputs, display.event))
         self._end(result.status, result.outputs, result.error)
         found = {
             "run": self.job.run,
@@ -94,32 +94,32 @@ class Session:
 
             def ended(result: ItemResult, total: Total) -> None:
                 ordered.add(result)
-                done = len(batch.results)
+                done = len(items.results)
                 display.finished(done, len(data.items), result.id, result.status, total, result.seconds)
 
-            batch = Batch(self.job, self.flow, data, self.scope, ended)
+            items = OverItems(self.job, self.flow, data, self.scope, ended)
             try:
-                self._run(self._many(batch, display))
+                self._run(self._many(items, display.event))
             finally:
                 ordered.close()
-        counts = _counts(batch, data)
-        self._end(batch.status, counts, batch.ended_by)
+        counts = _counts(items, data)
+        self._end(items.status, counts, items.ended_by)
         total = self.ledger.total(run=self.job.run)
         if as_json:
             found = {
                 "run": self.job.run,
-                "status": batch.status,
-                "outputs": [msgspec.to_builtins(batch.results[i.id]) for i in data.items if i.id in batch.results],
-                "error": None if batch.ended_by is None else str(batch.ended_by),
+                "status": items.status,
+                "outputs": [msgspec.to_builtins(items.results[i.id]) for i in data.items if i.id in items.results],
+                "error": None if items.ended_by is None else str(items.ended_by),
                 "totals": totals_as_data(total),
                 "nodes": {name: totals_as_data(of) for name, of in self.ledger.by("node", run=self.job.run).items()},
             }
             sys.stdout.write(json.dumps(found, ensure_ascii=False, default=str) + "\n")
-        if batch.ended_by is not None:
-            say(f"error: {batch.ended_by}")
+        if items.ended_by is not None:
+            say(f"error: {items.ended_by}")
         say(", ".join(f"{number} {name}" for name, number in counts.items() if number))
-        self._say_what_it_cost(total, batch.status)
-        return STATUS[batch.status]
+        self._say_what_it_cost(total, items.status)
+        return STATUS[items.status]
 
     def _hand_out(self, result: ItemResult, display: Progress, as_json: bool) -> None:
         """A line of JSON to the `--out` file, or to stdout unless one object is to come there."""
@@ -130,17 +130,17 @@ class Session:
         elif not as_json:
             display.answer(line)
 
-    async def _one(self, display: Progress) -> Result:
-        async with self._runtime(display) as runtime, self.audit:
+    async def _one(self, inputs: Mapping[str, Any], on_event: OnEvent) -> Result:
+        async with self._runtime(on_event) as runtime, self.audit:
             await preflight([self.flow], runtime, self.job.budget)
             self._begin()
-            return await self.flow.run(self.job.inputs, runtime=runtime, run_id=self.job.run, scope=self.scope)
+            return await self.flow.run(inputs, runtime=runtime, run_id=self.job.run, scope=self.scope)
 
-    async def _many(self, batch: Batch, display: Progress) -> None:
-        async with self._runtime(display) as runtime, self.audit:
+    async def _many(self, items: OverItems, on_event: OnEvent) -> None:
+        async with self._runtime(on_event) as runtime, self.audit:
             await preflight([self.flow], runtime, self.job.budget)
             self._begin()
-            await batch.run(runtime)
+            await items.run(runtime)
 
     def _begin(self) -> None:
         """Nothing stands in the way: from here on the run is remembered, and the `--out` file is this run's."""
@@ -151,12 +151,12 @@ class Session:
         if self.sink is not None and self.sink.seekable():
             self.sink.truncate(0)
 
-    def _runtime(self, display: Progress) -> Runtime:
+    def _runtime(self, on_event: OnEvent) -> Runtime:
         return Runtime(
             ledger=self.ledger,
             store=self.answers,
             reuse=self.store is not None or bool(self.job.resumes),
-            on_event=display.event,
+            on_event=on_event,
             order=self.order,
             on_open=self.audit.include,
         )
@@ -198,12 +198,12 @@ class Session:
         avoided = total.avoided_prompt + total.avoided_completion
         saved = f", {avoided:,} avoided" if avoided else ""
         where = "" if self.store is None else f" --store {shlex.quote(str(self.store))}"
-        again = "" if status == "ok" else f"; go on with: laconic run --resume {self.job.run}{where}"
+        again = "" if status == "ok" else f"; go on with: laconic {self.job.command} --resume {self.job.run}{where}"
         say(f"run {self.job.run}: {status}, {total.show('total')} tokens in {total.sent} calls{saved}{again}")
 
 
-def _counts(batch: Batch, data: Data) -> dict[str, int]:
-    states = [result.status for result in batch.results.values()]
+def _counts(items: OverItems, data: Data) -> dict[str, int]:
+    states = [result.status for result in items.results.values()]
     return {
         "items": len(data.items),
         "ok": states.count("ok"),

@@ -15,3 +15,8 @@ def one_line(text: str, most: int = 160) -> str:
     """`text` on one line of at most `most` characters."""
     line = harmless(" ".join(text.split()))
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def well_formed(text: str) -> str:
+    """`text` with a question mark for each half of a surrogate pair, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -2,7 +2,7 @@
 
 from .build import build_nodes
 from .context import Context, Prompt
-from .events import CallCharged, Event, NodeFinished, NodeStarted, OnEvent, TokenDelta
+from .events import CallCharged, Event, ItemsDecided, NodeFinished, NodeStarted, OnEvent, TokenDelta
 from .flow import Flow
 from .inputs import InputSpec
 from .models import ModelSpec
@@ -23,6 +23,7 @@ __all__ = [
     "Fallback",
     "Flow",
     "InputSpec",
+    "ItemsDecided",
     "ModelRole",
     "ModelSpec",
     "Node",

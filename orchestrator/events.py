@@ -60,6 +60,24 @@ class LimitChanged(msgspec.Struct, frozen=True):
     """Share of the server's cache that running requests hold: 0 to 1."""
 
 
-Event = NodeStarted | NodeFinished | CallCharged | TokenDelta | LimitChanged
+class ItemsDecided(msgspec.Struct, frozen=True):
+    """How far a node is that asks the same of many items, several to a prompt."""
+
+    run: str
+    path: str
+    done: int
+    """Items that have an answer, for all that is known so far, or will get none."""
+    of: int
+    """All its items."""
+    votes: int
+    """Answers that counted, of all rounds."""
+    tokens: int
+    """What was spent so far, as if no answer had been reused; attempts that failed are not in it."""
+    single: int | None
+    """About what the items in `done` would have taken in prompts of their own; None where that cannot be told."""
+    item: str = ""
+
+
+Event = NodeStarted | NodeFinished | CallCharged | TokenDelta | LimitChanged | ItemsDecided
 OnEvent = Callable[[Event], None]
 """Called in the run's own event loop for each event, in order; it should return at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import NodeError
+from ..errors import LaconicError, NodeError
 from ..orchestrator import Context
 from ..orchestrator.scope import Scope
 from ..orchestrator.template import as_text, compile_template
@@ -14,13 +14,17 @@ from ..orchestrator.template import as_text, compile_template
 def shown_items(ctx: Context, items: Any, item: str, field: str) -> tuple[Sequence[Any], list[str]]:
     """The list that the template tree `items` gives, and each of its elements as the template `item` shows it.
 
-    `item` sees the element as `item` and its place as `index`. Raises NodeError, which names the `field`, for no list.
+    `item` sees the element as `item` and its place as `index`. Raises NodeError for what is no list, naming the `field`,
+    and for an element that cannot be shown, naming that.
     """
     elements = ctx.render(items)
     if not isinstance(elements, Sequence) or isinstance(elements, (str, bytes)):
         raise NodeError(f"{field} must be a list, not {type(elements).__name__}: {str(elements)[:80]!r}")
-    template = compile_template(item)
-    return elements, [
-        as_text(template.render(Scope({"item": element, "index": index}, ctx.values)))
-        for index, element in enumerate(elements)
-    ]
+    return elements, [_shown(ctx, item, index, element) for index, element in enumerate(elements)]
+
+
+def _shown(ctx: Context, item: str, index: int, element: Any) -> str:
+    try:
+        return as_text(compile_template(item).render(Scope({"item": element, "index": index}, ctx.values)))
+    except LaconicError as error:
+        raise NodeError(f"item {index + 1} of the list, {str(element)[:80]!r}, cannot be shown: {error}") from error

@@ -7,6 +7,7 @@ for the next round, and what is left after the last one is asked by itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +17,7 @@ from ..items import shown_items
 from .answers import Answers, shares, spread
 from .outcome import outcome
 from .packing import packed
+from .progress import Progress, followed
 from .room import Room, room_for
 from .rounds import AskTogether, BatchRounds, Round, Standing, joined, merged
 from .stopping import MAY_CHANGE, StopName
@@ -105,8 +107,11 @@ class Batch(Node):
             ctx.note(f"{len(shown) - len(texts)} items are the same as others and are asked once")
         task = self._task(ctx)
         room = await room_for(ctx, task, texts, self.model, self.batch_size)
-        standing = await self._rounds(ctx, task, texts, room)
-        alone = await self._alone(ctx, task, texts, self._left(standing, len(texts)), room)
+        often = Counter(shown)
+        progress = await followed(ctx, task, [often[text] for text in texts], self.model, room.instruction)
+        standing = await self._rounds(ctx, task, texts, room, progress)
+        alone = await self._alone(ctx, task, texts, self._left(standing, len(texts)), room, progress)
+        progress.decided(range(len(texts)))
         if standing.ended_by is not None or alone.ended_by is not None:
             ctx.note(f"ended early: {standing.ended_by or alone.ended_by}")
         outcomes = [outcome(item, standing, alone, room) for item in range(len(texts))]
@@ -128,7 +133,7 @@ class Batch(Node):
             answer_tokens=self.answer_tokens,
         )
 
-    async def _rounds(self, ctx: Context, task: Task, texts: Sequence[str], room: Room) -> Standing:
+    async def _rounds(self, ctx: Context, task: Task, texts: Sequence[str], room: Room, progress: Progress) -> Standing:
         """Every batch with its rounds, all at once; what does not fit in the context is not asked here."""
         fitting = [item for item in range(len(texts)) if not room.too_large(item)]
         batches = packed([room.sizes[item] for item in fitting], self.batch_size, room.most)
@@ -142,6 +147,7 @@ class Batch(Node):
                 seed=f"{self.seed}/{number}",
                 purpose="answer" if self.votes == 1 else "vote",
                 instruction=room.instruction,
+                progress=progress,
             )
             for number, batch in enumerate(batches, start=1)
         }
@@ -158,13 +164,17 @@ class Batch(Node):
             if item in undecided or (winner(standing.votes.get(item, ())) is None and item not in asked_alone)
         ]
 
-    async def _alone(self, ctx: Context, task: Task, texts: Sequence[str], left: Sequence[int], room: Room) -> Round:
+    async def _alone(
+        self, ctx: Context, task: Task, texts: Sequence[str], left: Sequence[int], room: Room, progress: Progress
+    ) -> Round:
         """The items that are left, each in a prompt of its own."""
         model = self.last or self.model
         if left and self.last is not None:
             room = await room_for(ctx, task, texts, model, 1)
         nodes = {
-            f"left-{item}": AskTogether(task=task, texts={item: texts[item]}, model=model, purpose="answer")
+            f"left-{item}": AskTogether(
+                task=task, texts={item: texts[item]}, model=model, purpose="answer", progress=progress
+            )
             for item in left
             if not room.too_large(item)
         }

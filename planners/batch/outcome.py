@@ -7,6 +7,8 @@ from .room import Room
 from .rounds import Round, Standing
 from .votes import favourite, tally, winner
 
+NOT_ASKED = "the budget ended before it was asked"
+
 
 def outcome(item: int, standing: Standing, alone: Round, room: Room) -> Detail:
     """How `item` comes to its answer: the prompt of its own if there was one that helped, else its batch's votes."""
@@ -29,4 +31,4 @@ def _why(rounds: int, item: int, room: Room) -> str:
         return "the model gave no answer that can be used"
     if room.too_large(item):
         return "it does not fit in the model's context"
-    return "the budget ended before it was asked"
+    return NOT_ASKED

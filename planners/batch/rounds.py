@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ...errors import BackendError, BudgetExceeded
 from ...orchestrator import Context, Node
 from .packing import halves
+from .progress import Progress
 from .stopping import RULES, StopName
 from .task import Task
-from .votes import Vote
+from .votes import Vote, winner
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class AskTogether(Node):
     """
 
     kind: ClassVar[str] = "ask"
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     task: Task
     texts: dict[int, str]
@@ -78,6 +80,8 @@ class AskTogether(Node):
     purpose: str
     instruction: int | None = None
     """Prompt tokens that are the same in every call, where they were counted."""
+    progress: Progress | None = None
+    """Who is told of every call."""
 
     async def run(self, ctx: Context) -> Round:
         """One call, and more in halves if it does not work out."""
@@ -101,6 +105,8 @@ class AskTogether(Node):
             votes: dict[int, Vote | None] = dict.fromkeys(items)
         else:
             votes = dict(zip(items, self.task.read(said, len(items)), strict=True))
+            if self.progress is not None:
+                self.progress.heard(votes, said.usage)
         missing = [item for item in items if votes[item] is None]
         if len(items) == 1 or 2 * len(missing) < len(items):
             return Round(votes, asked)
@@ -123,6 +129,7 @@ class BatchRounds(Node):
     """
 
     kind: ClassVar[str] = "rounds"
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     task: Task
     texts: dict[int, str]
@@ -136,6 +143,8 @@ class BatchRounds(Node):
     votes: dict[int, list[Vote | None]] = Field(default={})
     purpose: str = "vote"
     instruction: int | None = None
+    progress: Progress | None = None
+    """Who is told of every call, and which items are decided."""
 
     async def run(self, ctx: Context) -> Standing:
         """Children: `round-1`, `round-2`, ..."""
@@ -151,14 +160,22 @@ class BatchRounds(Node):
                 model=self.model,
                 purpose=self.purpose,
                 instruction=self.instruction,
+                progress=self.progress,
             )
             found: Round = (await ctx.expand({f"round-{number}": asking}))[f"round-{number}"]
             asked |= found.asked
             for item, vote in found.votes.items():
                 votes[item].append(vote)
+            self._tell(votes, self.last - number)
             if found.ended_by is not None:
                 return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by)
         return Standing(votes, asked, self._undecided(votes, 0))
+
+    def _tell(self, votes: dict[int, list[Vote | None]], remaining: int) -> None:
+        if self.progress is not None:
+            waiting = set(self._undecided(votes, remaining))
+            won = {item for item in waiting if not remaining and winner(votes[item]) is not None}
+            self.progress.decided(item for item in self.texts if item not in waiting - won)
 
     def _undecided(self, votes: dict[int, list[Vote | None]], remaining: int) -> tuple[int, ...]:
         return tuple(item for item in self.texts if not RULES[self.stop](votes[item], remaining))

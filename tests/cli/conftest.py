@@ -65,14 +65,16 @@ def book(here: Path) -> Callable[[], Ledger]:
 
 
 class Server:
-    """An OpenAI-compatible server that answers `A to` and the question.
+    """An OpenAI-compatible server that answers `A to` and the question, or what `reply` makes of it.
 
-    It waits with the questions in which the words of `hold` are, until `open` is called.
+    It waits with the questions in which the words of `hold` are, and with number `hold_at`, until `open` is called.
     """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.reply: Callable[[str], str] = lambda question: f"A to {question}"
         self.hold = ""
+        self.hold_at = 0
         self._gate = threading.Event()
         self._held = threading.Event()
         owner = self
@@ -90,10 +92,10 @@ class Server:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 question = request["messages"][-1]["content"]
                 owner.asked.append(question)
-                if owner.hold and owner.hold in question:
+                if (owner.hold and owner.hold in question) or len(owner.asked) == owner.hold_at:
                     owner._held.set()
                     owner._gate.wait(60)
-                message = {"role": "assistant", "content": f"A to {question}"}
+                message = {"role": "assistant", "content": owner.reply(question)}
                 usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
                 self._send({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage})
 
@@ -136,6 +138,7 @@ outputs: {{answer: "{{{{ answer }}}}"}}
 
     def open(self) -> None:
         self.hold = ""
+        self.hold_at = 0
         self._gate.set()
 
     def stop(self) -> None:
