@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ...errors import NodeError
+from ...errors import BadRequest, NodeError
 from ...orchestrator import Context, ModelRole, Node, Template, TemplateTree, kind
 from ...orchestrator.scope import Scope
 from ...orchestrator.template import as_text, compile_template
 from .answers import Answers, shares, spread
 from .outcome import outcome
 from .packing import packed
+from .reply import plain
 from .room import Room, room_for
 from .rounds import AskTogether, BatchRounds, Round, Standing, joined, merged
 from .stopping import MAY_CHANGE, StopName
@@ -78,11 +79,11 @@ class Batch(Node):
     def _make_sense(self) -> Batch:
         labels = self.labels
         if labels is not None:
-            folded = [label.strip().casefold() for label in labels]
+            folded = [plain(label) for label in labels]
             if len(labels) < 2 or "" in folded:
                 raise ValueError("labels: give at least two, none of them empty, or null for any answer")
             if len(set(folded)) < len(folded):
-                raise ValueError("labels: two of them differ in nothing but their case")
+                raise ValueError("labels: two of them differ in nothing but their case and marks")
             for example in self.examples:
                 if example.answer not in labels:
                     raise ValueError(f"examples: the answer {example.answer!r} is none of the labels")
@@ -90,6 +91,8 @@ class Batch(Node):
             raise ValueError(f"stop: {self.stop} looks at two rounds; give the node at least 2 votes")
         if self.stop == "confident" and self.vote == "majority":
             raise ValueError("stop: confident needs to know how sure a vote is; say `vote: confidence` or `logprob`")
+        if self.vote == "logprob" and self.format == "json":
+            raise ValueError("vote: logprob looks for each answer's tokens in a line of its own; say `format: lines`")
         return self
 
     def references(self) -> frozenset[str]:
@@ -112,8 +115,10 @@ class Batch(Node):
         if standing.ended_by is not None or alone.ended_by is not None:
             ctx.note(f"ended early: {standing.ended_by or alone.ended_by}")
         outcomes = [outcome(item, standing, alone, room) for item in range(len(texts))]
-        calls = ctx.calls()
-        costs = shares(len(texts), calls, {**standing.asked, **alone.asked})
+        refused = [error for error in (standing.refused | alone.refused).values() if isinstance(error, BadRequest)]
+        if refused and all(found.answer is None for found in outcomes):
+            raise NodeError(f"no item has an answer, since the server refuses the prompts: {refused[0]}")
+        costs = shares(len(texts), ctx.calls(), {**standing.asked, **alone.asked})
         return Answers(spread(shown, texts, outcomes, costs))
 
     def _shown(self, ctx: Context) -> list[str]:
@@ -142,7 +147,7 @@ class Batch(Node):
 
     async def _rounds(self, ctx: Context, task: Task, texts: Sequence[str], room: Room) -> Standing:
         """Every batch with its rounds, all at once; what does not fit in the context is not asked here."""
-        fitting = [item for item in range(len(texts)) if not room.too_large(item)]
+        fitting = [item for item in range(len(texts)) if item not in room.too_large]
         batches = packed([room.sizes[item] for item in fitting], self.batch_size, room.most)
         nodes = {
             f"batch-{number}": BatchRounds(
@@ -178,6 +183,6 @@ class Batch(Node):
         nodes = {
             f"left-{item}": AskTogether(task=task, texts={item: texts[item]}, model=model, purpose="answer")
             for item in left
-            if not room.too_large(item)
+            if item not in room.too_large
         }
         return joined(list((await ctx.expand(nodes)).values()) if nodes else [])

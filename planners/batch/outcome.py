@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...errors import BackendError
 from .answers import Detail
 from .room import Room
 from .rounds import Round, Standing
@@ -23,12 +24,15 @@ def outcome(item: int, standing: Standing, alone: Round, room: Room) -> Detail:
         return Detail(
             answer=max(sums, key=lambda label: sums[label]), by="batch", votes=sums, rounds=rounds, why="a tie"
         )
-    return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, item, room))
+    refused = alone.refused.get(item) or standing.refused.get(item)
+    return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, refused, item, room))
 
 
-def _why(rounds: int, item: int, room: Room) -> str:
+def _why(rounds: int, refused: BackendError | None, item: int, room: Room) -> str:
+    if refused is not None:
+        return f"the server refused it: {refused}"
     if rounds:
         return "the model gave no answer that can be used"
-    if room.too_large(item):
+    if item in room.too_large:
         return "it does not fit in the model's context"
     return "the budget ended before it was asked"

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ...errors import BackendError, BudgetExceeded
+from ...errors import BackendError, BadRequest, BudgetExceeded, ContextTooLong
 from ...orchestrator import Context, Node
 from .packing import halves
 from .stopping import RULES, StopName
@@ -23,10 +23,12 @@ class Round:
 
     votes: dict[int, Vote | None]
     """By item; an item that could not be asked is not in it."""
-    asked: dict[str, tuple[int, ...]]
+    asked: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """The items of each call, by the path of its node."""
     ended_by: BudgetExceeded | None = None
     """The wall that was reached."""
+    refused: dict[int, BackendError] = field(default_factory=dict)
+    """What the server said against a prompt about this item alone."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,34 @@ class Standing:
     undecided: tuple[int, ...] = ()
     """The items that no rule has stopped."""
     ended_by: BudgetExceeded | None = None
+    refused: dict[int, BackendError] = field(default_factory=dict)
 
 
 def joined(rounds: Sequence[Round]) -> Round:
     """What several calls said, a later one before an earlier one."""
     votes: dict[int, Vote | None] = {}
     asked: dict[str, tuple[int, ...]] = {}
+    refused: dict[int, BackendError] = {}
     for part in rounds:
         votes |= part.votes
         asked |= part.asked
-    return Round(votes, asked, next((part.ended_by for part in rounds if part.ended_by is not None), None))
+        refused |= part.refused
+    ended_by = next((part.ended_by for part in rounds if part.ended_by is not None), None)
+    return Round(votes, asked, ended_by, refused)
 
 
 def merged(standings: Sequence[Standing]) -> Standing:
     """How the items of several batches stand."""
     votes: dict[int, list[Vote | None]] = {}
     asked: dict[str, tuple[int, ...]] = {}
+    refused: dict[int, BackendError] = {}
     for part in standings:
         votes |= part.votes
         asked |= part.asked
+        refused |= part.refused
     undecided = tuple(item for part in standings for item in part.undecided)
     ended_by = next((part.ended_by for part in standings if part.ended_by is not None), None)
-    return Standing(votes, asked, undecided, ended_by)
+    return Standing(votes, asked, undecided, ended_by, refused)
 
 
 class AskTogether(Node):
@@ -91,11 +99,11 @@ class AskTogether(Node):
                 **self.task.asked(len(items)),
             )
         except BudgetExceeded as error:
-            return Round({}, {}, error)
-        except BackendError as error:
-            if error.retryable:
-                raise
+            return Round({}, asked, error)
+        except (BadRequest, ContextTooLong) as error:
             ctx.note(f"refused: {error}")
+            if len(items) == 1:
+                return Round({items[0]: None}, asked, refused={items[0]: error})
             votes: dict[int, Vote | None] = dict.fromkeys(items)
         else:
             votes = dict(zip(items, self.task.read(said, len(items)), strict=True))
@@ -139,6 +147,7 @@ class BatchRounds(Node):
         """Children: `round-1`, `round-2`, ..."""
         votes = {item: list(self.votes.get(item, ())) for item in self.texts}
         asked: dict[str, tuple[int, ...]] = {}
+        refused: dict[int, BackendError] = {}
         for number in range(self.first, self.last + 1):
             voting = self._undecided(votes, self.last - number + 1)
             if not voting:
@@ -152,11 +161,12 @@ class BatchRounds(Node):
             )
             found: Round = (await ctx.expand({f"round-{number}": asking}))[f"round-{number}"]
             asked |= found.asked
+            refused |= found.refused
             for item, vote in found.votes.items():
                 votes[item].append(vote)
             if found.ended_by is not None:
-                return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by)
-        return Standing(votes, asked, self._undecided(votes, 0))
+                return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by, refused)
+        return Standing(votes, asked, self._undecided(votes, 0), None, refused)
 
     def _undecided(self, votes: dict[int, list[Vote | None]], remaining: int) -> tuple[int, ...]:
         return tuple(item for item in self.texts if not RULES[self.stop](votes[item], remaining))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _MARKS = re.compile(
-    r"<(?=\|)|(?<=\|)>"  # <|im_start|>, <|eot_id|>
+    r"<(?=[|｜])|(?<=[|｜])>"  # <|im_start|>, <|eot_id|>, <｜User｜>
     r"|<(?=/?(?:s|bos|eos|pad|unk|think|start_of_turn|end_of_turn|sys)>)"
     r"|(?<=<)<(?=/?SYS>)"
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
