@@ -23,7 +23,7 @@ _LINE = re.compile(
 _DOUBT = re.compile(
     r"[\s,;:(\[*_`-](sure|unsure|not sure|confident|unconfident|not confident)[\s.)\]*_`]*\Z", re.IGNORECASE
 )
-_ENDS = re.compile(r"\s*[.,;:!](?:\s+|$)|\s*(?=[(\[{])|\s+[–—-]+\s+")
+_ENDS = re.compile(r"\s*[.,;:!)\]}]+(?:\s+|$)|\s*(?=[(\[{])|\s+[–—-]+\s+")
 """What may stand between a label and words that explain it."""
 _OPENS = " \t([{\"'"
 """What such words may begin with."""
