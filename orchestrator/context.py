@@ -159,6 +159,14 @@ class Context:
         """The calls of this node so far, those of all below it included, in the order they ended."""
         return self.run.meter.ledger.select(run=self.run.id, item=self.item, under=self.path).calls
 
+    def remember(self, key: str, value: dict[str, Any]) -> None:
+        """Keep what was found out (plain data) for later nodes and runs."""
+        self.run.runtime.findings[key] = value
+
+    def recall(self, key: str) -> dict[str, Any] | None:
+        """What is remembered under `key`; None if nothing is."""
+        return self.run.runtime.findings.get(key)
+
     def discard(self, child: str) -> None:
         """Say that what the node `child`, which this one expanded into, answered is not used.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 from ..accounting.call import Call
@@ -53,6 +53,7 @@ class Runtime:
         """
         self.ledger = ledger if ledger is not None else Ledger()
         self.store = store
+        self.findings: dict[str, dict[str, Any]] = {}
         self.on_event = on_event
         self._on_open = on_open
         self.meter = Meter(self.ledger, store=store, reuse=reuse, on_call=self._charged if on_event else None)
