@@ -1,6 +1,6 @@
 """Sizing: the batch size and the number of votes that are the cheapest of those that keep single prompting's accuracy.
 
-A sample is asked singly, then in batches that double for as long as the accuracy holds. No round is paid for twice: more
+A sample is asked singly, then in batches that double for as long as the accuracy holds. No round is paid twice: more
 votes go on from those there are, and what a batch leaves over has mostly been asked singly before.
 """
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from laconic.accounting.store import Store
 from laconic.backends import Request, ScriptedBackend
 from laconic.orchestrator import Flow, Result, Runtime
 
@@ -22,6 +23,8 @@ class Done:
 
     result: Result
     backends: dict[str, ScriptedBackend]
+    runtime: Runtime
+    """Closed; it knows what its runs found out."""
 
     @property
     def answers(self) -> Any:
@@ -67,17 +70,23 @@ async def run_batch(
     budget: dict[str, Any] | None = None,
     context: int = 100_000,
     failures: Any = (),
-    runtime: dict[str, Any] | None = None,
+    before: Done | None = None,
     base: Path | None = None,
     given: str = "{{ items }}",
     **node: Any,
 ) -> Done:
-    """Run `kind: batch` over `items` against models that answer what a judge, or if `plain` a script, says."""
+    """Run `kind: batch` over `items` against models that answer what a judge, or if `plain` a script, says.
+
+    `before`: what ran in the same runtime, whose models answer again.
+    """
 
     def scripted(answer: Any) -> ScriptedBackend:
         return ScriptedBackend(answer if plain else script_of(answer), context=context, failures=failures)
 
     backends = {"large": scripted(large)} | ({"small": scripted(small)} if small is not None else {})
+    runtime = Runtime(backends=backends, store=Store())
+    if before is not None:
+        backends, runtime = before.backends, before.runtime
     labels = {} if "labels" in node else {"labels": ["yes", "no"]}
     flow = Flow(
         name="batched",
@@ -90,8 +99,8 @@ async def run_batch(
         budget=budget,
         **({"base": base} if base is not None else {}),
     )
-    async with Runtime(backends=backends, **(runtime or {})) as opened:
-        return Done(await flow.run(items=list(items), runtime=opened), backends)
+    async with runtime:
+        return Done(await flow.run(items=list(items), runtime=runtime), backends, runtime)
 
 
 @pytest.fixture(scope="session")
