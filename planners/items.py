@@ -11,16 +11,20 @@ from ..orchestrator.scope import Scope
 from ..orchestrator.template import as_text, compile_template
 
 
-def shown_items(ctx: Context, items: Any, item: str, field: str) -> tuple[Sequence[Any], list[str]]:
-    """The list that the template tree `items` gives, and each of its elements as the template `item` shows it.
-
-    `item` sees the element as `item` and its place as `index`. Raises NodeError for what is no list, naming the `field`,
-    and for an element that cannot be shown, naming that.
-    """
+def listed(ctx: Context, items: Any, field: str) -> Sequence[Any]:
+    """The list that the template tree in a node's `field` gives. Raises NodeError for anything else."""
     elements = ctx.render(items)
     if not isinstance(elements, Sequence) or isinstance(elements, (str, bytes)):
         raise NodeError(f"{field} must be a list, not {type(elements).__name__}: {str(elements)[:80]!r}")
-    return elements, [_shown(ctx, item, index, element) for index, element in enumerate(elements)]
+    return elements
+
+
+def shown_items(ctx: Context, elements: Sequence[Any], item: str) -> list[str]:
+    """Each element as the template `item` shows it, which sees it as `item` and its place as `index`.
+
+    Raises NodeError naming the first that cannot be shown.
+    """
+    return [_shown(ctx, item, index, element) for index, element in enumerate(elements)]
 
 
 def _shown(ctx: Context, item: str, index: int, element: Any) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field
 from ..orchestrator import Context, Node, Template, TemplateTree, kind
 from ..tools.listwise import Listwise
 from ..tools.ranking import RankingOptions, rank
-from .items import shown_items
+from .items import listed, shown_items
 
 
 class Window(Node):
@@ -45,7 +45,8 @@ class Rerank(RankingOptions, Node):
 
     async def run(self, ctx: Context) -> list[Any]:
         """Children: `window-1` at the bottom of the list, `window-2`, ... up to its top."""
-        candidates, texts = shown_items(ctx, self.candidates, self.item, "candidates")
+        candidates = listed(ctx, self.candidates, "candidates")
+        texts = shown_items(ctx, candidates, self.item)
 
         async def judged(judge: Listwise, number: int, places: Sequence[int]) -> list[int]:
             name = f"window-{number}"

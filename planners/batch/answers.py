@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -86,6 +86,12 @@ def shares(number: int, calls: Iterable[Call], asked: Mapping[str, Sequence[int]
             for item, part in zip(items, split(amount, len(items)), strict=True):
                 sums[item][kind] += part
     return [Share(*sum) for sum in sums]
+
+
+def tokens_of(calls: Iterable[Call], nodes: Collection[str]) -> int:
+    """The prompt and completion tokens of the calls of these nodes, as if no answer had been reused."""
+    used = [call.avoided or call.usage for call in calls if call.node in nodes]
+    return sum((usage.prompt or 0) + (usage.completion or 0) for usage in used)
 
 
 def split(amount: int, parts: int) -> list[int]:

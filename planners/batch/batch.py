@@ -8,21 +8,28 @@ for the next round, and what is left after the last one is asked by itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from ...errors import BadRequest, NodeError
 from ...orchestrator import Context, ModelRole, Node, Template, TemplateTree, kind
-from ..items import shown_items
+from ..items import listed, shown_items
 from .answers import Answers, shares, spread
-from .outcome import outcome
-from .packing import packed
+from .auto import SIZES, VOTES, sized
+from .batches import in_batches
+from .choice import Search, Way
+from .labelled import Labelled, read_labelled
+from .outcome import left_over, outcome
 from .progress import Progress, followed
+from .reply import plain
 from .room import Room, room_for
-from .rounds import AskTogether, BatchRounds, Round, Standing, joined, merged
-from .stopping import MAY_CHANGE, StopName
+from .rounds import AskTogether, Round, Standing, joined, merged
+from .sizing import Sized
+from .stopping import MAY_CHANGE, StopName, rule_for
 from .task import Format, Task, Weighing
-from .votes import winner
 
 
 class Example(BaseModel):
@@ -54,8 +61,26 @@ class Batch(Node):
         description="The role that is asked, item by item, what is left after the last round; null: `model`, and only "
         "about items for which no label has won.",
     )
-    batch_size: int = Field(default=16, ge=1, description="Most items of one prompt; fewer where more do not fit.")
-    votes: int = Field(default=1, ge=1, le=99, description="Most rounds, each in another order of the items.")
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default=16,
+        description="Most items of one prompt, fewer where more do not fit; auto: measured on a sample, the cheapest "
+        "that keeps the accuracy.",
+    )
+    votes: Annotated[int, Field(ge=1, le=99)] | Literal["auto"] = Field(
+        default=1, description="Most rounds, each in another order of the items; auto: 1, 3 or 5, as measured."
+    )
+    accuracy_floor: float = Field(
+        default=0.98, gt=0, lt=1, description="With auto: what part of single prompting's accuracy must be kept."
+    )
+    calibration: Path | None = Field(
+        default=None,
+        description="With auto: a JSONL file of items with their right answers (`answer`, and `item` or the fields of "
+        "the item) to measure on, relative to the flow's folder; null: some of the items, held against what single "
+        "prompting says of them.",
+    )
+    calibration_items: int = Field(
+        default=100, ge=1, description="With auto and no calibration file: how many of the items are measured on."
+    )
     vote: Weighing = Field(
         default="majority",
         description="What a vote weighs: majority (all the same), confidence (less where the model says that it is "
@@ -72,33 +97,46 @@ class Batch(Node):
         default=0.9, gt=0, le=1, description="With vote: logprob, the probability from which on a vote counts as sure."
     )
     answer_tokens: int = Field(default=12, ge=1, description="Most tokens of one answer.")
-    seed: int = Field(default=0, description="Of the orders in which items are shown.")
+    seed: int = Field(default=0, description="Of the orders in which items are shown, and of the sample.")
+
+    _labelled: list[Labelled] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _make_sense(self) -> Batch:
         labels = self.labels
         if labels is not None:
-            folded = [label.strip().casefold() for label in labels]
+            folded = [plain(label) for label in labels]
             if len(labels) < 2 or "" in folded:
                 raise ValueError("labels: give at least two, none of them empty, or null for any answer")
             if len(set(folded)) < len(folded):
-                raise ValueError("labels: two of them differ in nothing but their case")
+                raise ValueError("labels: two of them differ in nothing but their case and marks")
             for example in self.examples:
                 if example.answer not in labels:
                     raise ValueError(f"examples: the answer {example.answer!r} is none of the labels")
-        if self.stop in MAY_CHANGE and self.votes < 2:
+        if self.calibration is not None and "auto" not in (self.batch_size, self.votes):
+            raise ValueError(
+                "calibration: it is measured on for `batch_size: auto` or `votes: auto`; write one of them"
+            )
+        if self.stop in MAY_CHANGE and self.votes != "auto" and self.votes < 2:
             raise ValueError(f"stop: {self.stop} looks at two rounds; give the node at least 2 votes")
         if self.stop == "confident" and self.vote == "majority":
             raise ValueError("stop: confident needs to know how sure a vote is; say `vote: confidence` or `logprob`")
+        if self.vote == "logprob" and self.format == "json":
+            raise ValueError("vote: logprob looks for each answer's tokens in a line of its own; say `format: lines`")
         return self
 
     def references(self) -> frozenset[str]:
         """What is mentioned, but for the item itself."""
         return super().references() - {"item", "index"}
 
+    def check(self, base: Path) -> None:
+        """Read the calibration file. Raises FlowError, and InputError naming the line that is not valid."""
+        if self.calibration is not None:
+            self._labelled = read_labelled(base, self.calibration, None if self.labels is None else list(self.labels))
+
     async def run(self, ctx: Context) -> Answers:
-        """Children: `batch-1`, `batch-2`, ... with their rounds, and `left-...` for what is left."""
-        _, shown = shown_items(ctx, self.items, self.item, "items")
+        """Children: `batch-1`, `batch-2`, ... with their rounds, `left-...` for what is left, and `calibration`."""
+        shown = shown_items(ctx, listed(ctx, self.items, "items"), self.item)
         texts = list(dict.fromkeys(shown))
         if not texts:
             ctx.note("the list is empty")
@@ -106,18 +144,54 @@ class Batch(Node):
         if len(texts) < len(shown):
             ctx.note(f"{len(shown) - len(texts)} items are the same as others and are asked once")
         task = self._task(ctx)
-        room = await room_for(ctx, task, texts, self.model, self.batch_size)
+        found = await self._sized(ctx, task, texts)
+        way, sample = found.way, found.singly
+        room = await room_for(ctx, task, texts, self.model, way.size)
         often = Counter(shown)
         progress = await followed(ctx, task, [often[text] for text in texts], self.model, room.instruction)
-        standing = await self._rounds(ctx, task, texts, room, progress)
-        alone = await self._alone(ctx, task, texts, self._left(standing, len(texts)), room, progress)
+        progress.decided(sample.votes)
+        rest = [item for item in range(len(texts)) if item not in sample.votes]
+        standing = await self._rounds(ctx, task, {item: texts[item] for item in rest}, room, way, progress)
+        left = left_over(rest, standing, rule_for(self.stop, way.votes), self.last)
+        if self.last is not None:
+            left += [item for item, vote in sample.votes.items() if vote is None]
+        alone = await self._alone(ctx, task, texts, left, room, progress)
         progress.decided(range(len(texts)))
-        if standing.ended_by is not None or alone.ended_by is not None:
-            ctx.note(f"ended early: {standing.ended_by or alone.ended_by}")
-        outcomes = [outcome(item, standing, alone, room) for item in range(len(texts))]
-        calls = ctx.calls()
-        costs = shares(len(texts), calls, {**standing.asked, **alone.asked})
+        ended_by = found.ended_by or standing.ended_by or alone.ended_by
+        if ended_by is not None:
+            ctx.note(f"ended early: {ended_by}")
+        outcomes = [outcome(item, standing, alone, room, sample) for item in range(len(texts))]
+        refused = [error for error in (standing.refused | alone.refused).values() if isinstance(error, BadRequest)]
+        if refused and all(detail.answer is None for detail in outcomes):
+            raise NodeError(f"no item has an answer, since the server refuses the prompts: {refused[0]}")
+        costs = shares(len(texts), ctx.calls(), {**standing.asked, **alone.asked})
         return Answers(spread(shown, texts, outcomes, costs))
+
+    async def _sized(self, ctx: Context, task: Task, texts: Sequence[str]) -> Sized:
+        """How many at once and how many votes: as written, or the cheapest that keeps the accuracy."""
+        if self.batch_size != "auto" and self.votes != "auto":
+            return Sized(Way(self.batch_size, self.votes))
+        search = Search(
+            sizes=SIZES if self.batch_size == "auto" else (self.batch_size,),
+            votes=VOTES if self.votes == "auto" else (self.votes,),
+            floor=self.accuracy_floor,
+            model=self.model,
+            last=self.last,
+            stop=self.stop,
+            seed=self.seed,
+            item=self.item,
+        )
+        labelled = None
+        if self.calibration is not None:
+            if self._labelled is None:
+                self.check(ctx.flow.base)
+            assert self._labelled is not None
+            shown = shown_items(ctx, [item for item, _ in self._labelled], self.item)
+            labelled = {text: answer for text, (_, answer) in zip(shown, self._labelled, strict=True)}
+        found = await sized(ctx, task, search, texts, labelled, self.calibration_items)
+        for remark in found.remarks:
+            ctx.note(f"auto: {remark}")
+        return found
 
     def _task(self, ctx: Context) -> Task:
         labels = self.labels
@@ -133,36 +207,23 @@ class Batch(Node):
             answer_tokens=self.answer_tokens,
         )
 
-    async def _rounds(self, ctx: Context, task: Task, texts: Sequence[str], room: Room, progress: Progress) -> Standing:
+    async def _rounds(
+        self, ctx: Context, task: Task, texts: Mapping[int, str], room: Room, way: Way, progress: Progress
+    ) -> Standing:
         """Every batch with its rounds, all at once; what does not fit in the context is not asked here."""
-        fitting = [item for item in range(len(texts)) if not room.too_large(item)]
-        batches = packed([room.sizes[item] for item in fitting], self.batch_size, room.most)
-        nodes = {
-            f"batch-{number}": BatchRounds(
-                task=task,
-                texts={fitting[place]: texts[fitting[place]] for place in batch},
-                model=self.model,
-                last=self.votes,
-                stop=self.stop,
-                seed=f"{self.seed}/{number}",
-                purpose="answer" if self.votes == 1 else "vote",
-                instruction=room.instruction,
-                progress=progress,
-            )
-            for number, batch in enumerate(batches, start=1)
-        }
-        found: list[Standing] = list((await ctx.expand(nodes)).values())
+        nodes = in_batches(
+            texts,
+            room,
+            way,
+            task=task,
+            model=self.model,
+            stop=rule_for(self.stop, way.votes),
+            seed=self.seed,
+            purpose="answer" if way.votes == 1 else "vote",
+            progress=progress,
+        )
+        found: list[Standing] = list((await ctx.expand(nodes)).values()) if nodes else []
         return merged(found)
-
-    def _left(self, standing: Standing, number: int) -> list[int]:
-        """The items that are asked once more, each by itself."""
-        undecided = standing.undecided if self.last is not None and self.stop in MAY_CHANGE else ()
-        asked_alone = {items[0] for items in standing.asked.values() if len(items) == 1} if self.last is None else set()
-        return [
-            item
-            for item in range(number)
-            if item in undecided or (winner(standing.votes.get(item, ())) is None and item not in asked_alone)
-        ]
 
     async def _alone(
         self, ctx: Context, task: Task, texts: Sequence[str], left: Sequence[int], room: Room, progress: Progress
@@ -176,6 +237,6 @@ class Batch(Node):
                 task=task, texts={item: texts[item]}, model=model, purpose="answer", progress=progress
             )
             for item in left
-            if not room.too_large(item)
+            if item not in room.too_large
         }
         return joined(list((await ctx.expand(nodes)).values()) if nodes else [])

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from ...errors import BackendError
 from .answers import Detail
 from .room import Room
 from .rounds import Round, Standing
+from .stopping import MAY_CHANGE, StopName
 from .votes import favourite, tally, winner
 
 NOT_ASKED = "the budget ended before it was asked"
 
+NOTHING = Round({})
 
-def outcome(item: int, standing: Standing, alone: Round, room: Room) -> Detail:
-    """How `item` comes to its answer: the prompt of its own if there was one that helped, else its batch's votes."""
+
+def left_over(items: Iterable[int], standing: Standing, stop: StopName, last: str | None) -> list[int]:
+    """The items that are asked once more, each by itself, by the model in the role `last` if there is one.
+
+    Without one, these are the items for which no label has won, less those that were asked by themselves already.
+    """
+    undecided = standing.undecided if last is not None and stop in MAY_CHANGE else ()
+    asked_alone = {asked[0] for asked in standing.asked.values() if len(asked) == 1} if last is None else set()
+    return [
+        item
+        for item in items
+        if item in undecided or (winner(standing.votes.get(item, ())) is None and item not in asked_alone)
+    ]
+
+
+def outcome(item: int, standing: Standing, alone: Round, room: Room, sample: Round = NOTHING) -> Detail:
+    """How `item` comes to its answer: the prompt of its own if there was one that helped, else its batch's votes.
+
+    `sample`: what the items were answered that were asked singly to find the size of batches.
+    """
     votes = standing.votes.get(item, [])
     sums = {label: float(weight) for label, weight in tally(votes).items()}
-    single = alone.votes.get(item)
-    rounds = len(votes) + (item in alone.votes)
+    single, calibrating = alone.votes.get(item), sample.votes.get(item)
+    rounds = len(votes) + (item in alone.votes) + (item in sample.votes)
+    if calibrating is not None:
+        return Detail(
+            answer=calibrating.label, by="calibration", votes={calibrating.label: calibrating.weight}, rounds=rounds
+        )
     if single is not None:
         return Detail(answer=single.label, by="single", votes=sums, rounds=rounds)
     won = winner(votes)
@@ -23,12 +50,15 @@ def outcome(item: int, standing: Standing, alone: Round, room: Room) -> Detail:
         return Detail(answer=won, by="batch", votes=sums, rounds=rounds)
     if sums:
         return Detail(answer=favourite(votes), by="batch", votes=sums, rounds=rounds, why="a tie")
-    return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, item, room))
+    refused = alone.refused.get(item) or standing.refused.get(item) or sample.refused.get(item)
+    return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, refused, item, room))
 
 
-def _why(rounds: int, item: int, room: Room) -> str:
+def _why(rounds: int, refused: BackendError | None, item: int, room: Room) -> str:
+    if refused is not None:
+        return f"the server refused it: {refused}"
     if rounds:
         return "the model gave no answer that can be used"
-    if room.too_large(item):
+    if item in room.too_large:
         return "it does not fit in the model's context"
     return NOT_ASKED

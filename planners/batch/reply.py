@@ -15,11 +15,18 @@ from typing import Any, NamedTuple
 from ...orchestrator.answer import unmarked
 
 _LINE = re.compile(
-    r"^[\s>*_`-]*(?:input|answer|label|item)?[\s#\[(]*(\d{1,9})[\])*_`]*\s*[:.)=–—-]+\s*(\S.*?)\s*$", re.I
+    r"[\s>*_`-]*+(?:input|answer|label|item)?[\s#\[(]*+(\d{1,9})[*_`]*+\s*+"
+    r"(?:[:=]|\.(?!\d)[:)]?|[\])]+[*_`]*+\s*[:=]?|[–—-]+(?=\s))[*_`]*+\s*+(\S.*)",
+    re.IGNORECASE | re.DOTALL,
 )
-_DOUBT = re.compile(r"^(.*?)[\s,;:(\[*_`-]+(sure|unsure|not sure|confident|not confident)[\s.)\]*_`]*$", re.IGNORECASE)
-_ENDS = re.compile(r"\s*[.,;:!](?:\s+|$)|\s*(?=[(\[{])|\s+[–—-]+\s+")
+"""The number of an item, a mark, and what is said of it. A sign or a point before a digit belongs to the answer."""
+_DOUBT = re.compile(
+    r"[\s,;:(\[*_`-](sure|unsure|not sure|confident|unconfident|not confident)[\s.)\]*_`]*\Z", re.IGNORECASE
+)
+_ENDS = re.compile(r"\s*[.,;:!)\]}]+(?:\s+|$)|\s*(?=[(\[{])|\s+[–—-]+\s+")
 """What may stand between a label and words that explain it."""
+_OPENS = " \t([{\"'"
+"""What such words may begin with."""
 
 
 class _Object(list[tuple[str, Any]]):
@@ -44,7 +51,7 @@ def read_lines(text: str, labels: Sequence[str] | None) -> dict[int, Said]:
     for line in text.splitlines(keepends=True):
         match = _LINE.match(line)
         if match is not None:
-            found.append((int(match[1]), _said(match[2], labels, place + match.start(2))))
+            found.append((int(match[1]), _said(match[2].rstrip(), labels, place + match.start(2))))
         place += len(line)
     return _once(found)
 
@@ -78,22 +85,37 @@ def label_of(text: str, labels: Collection[str]) -> str | None:
     `no idea` is not the label `no`, `yes, no` is neither, and `not spam (an advert)` is `not spam`, even if `spam` and
     `not` are labels too.
     """
-    said = unmarked(text).casefold()
+    found = _beginning(plain(text), labels)
+    if found is None:
+        return None
+    label, rest = found
+    return label if _beginning(rest.lstrip(_OPENS), labels) is None else None
+
+
+def _beginning(said: str, labels: Collection[str]) -> tuple[str, str] | None:
+    """The longest label that `said` is or begins with, and what follows it behind a mark."""
     for label in sorted(labels, key=len, reverse=True):
-        name = label.casefold()
+        name = plain(label)
         if said == name:
-            return label
+            return label, ""
         mark = _ENDS.match(said, len(name)) if said.startswith(name) else None
         if mark is not None:
-            return label if label_of(said[mark.end() :], labels) is None else None
+            return label, said[mark.end() :]
     return None
+
+
+def plain(text: str) -> str:
+    """What tells one label from another: without marks around it, and whatever its case."""
+    return unmarked(text).casefold()
 
 
 def _said(text: str, labels: Sequence[str] | None, start: int) -> Said | None:
     sure: bool | None = None
-    doubt = _DOUBT.match(text)
-    if doubt is not None and doubt[1] and (labels is None or label_of(doubt[1], labels) is not None):
-        text, sure = doubt[1], doubt[2].casefold() in ("sure", "confident")
+    doubt = _DOUBT.search(text)
+    if doubt is not None:
+        before = text[: doubt.start()].rstrip(" \t,;:([*_`-")
+        if before and (labels is None or label_of(before, labels) is not None):
+            text, sure = before, doubt[1].casefold() in ("sure", "confident")
     label = label_of(text, labels) if labels is not None else unmarked(text)
     if not label:
         return None
@@ -105,6 +127,8 @@ def _member(value: Any, labels: Sequence[str] | None) -> Said | None:
     sure: bool | None = None
     if isinstance(value, _Object):
         names = dict(value)
+        if len(names) < len(value):
+            return None
         sure = names.get("sure") if isinstance(names.get("sure"), bool) else None
         value = names.get("label")
     if not isinstance(value, (str, int, float)):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ...backends.backend import Count
 from ...errors import TokenizerUnavailable
 from ...orchestrator import Context
+from .shown import entry
 from .task import Task
 
 NUMBERING = 12
 """Most tokens that an item's number and the line break around it take in a prompt."""
+INDENT = 2
+"""Most tokens that the spaces before a further line of an item take."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,14 @@ class Room:
     """What is left of the budget beside the instruction; None for no limit."""
     sizes: tuple[int, ...]
     """What each item takes at most, its answer included."""
+    too_large: frozenset[int] = frozenset()
+    """The items that do not even fit in the context by themselves."""
 
     @property
     def most(self) -> int | None:
         """The tighter of the two limits."""
         limits = [limit for limit in (self.context, self.budget) if limit is not None]
         return min(limits) if limits else None
-
-    def too_large(self, item: int) -> bool:
-        """Whether an item does not even fit in the context by itself."""
-        return self.context is not None and self.sizes[item] > self.context
 
 
 async def room_for(ctx: Context, task: Task, texts: Sequence[str], model: str, most: int) -> Room:
@@ -45,7 +48,7 @@ async def room_for(ctx: Context, task: Task, texts: Sequence[str], model: str, m
     know.
     """
     answer = task.reply_tokens(2) // 2 + NUMBERING
-    sizes = [len(text.encode("utf-8", "replace")) + answer for text in texts]
+    sizes = [len(entry(1, text).encode("utf-8", "replace")) + answer for text in texts]
     try:
         instruction = (await ctx.count(task.turns(["", ""]), model=model)).tokens
     except TokenizerUnavailable:
@@ -55,8 +58,18 @@ async def room_for(ctx: Context, task: Task, texts: Sequence[str], model: str, m
     context = None if whole is None else max(0, whole - instruction)
     budget = None if left is None else max(0, left - instruction)
     room = Room(instruction, context, budget, tuple(sizes))
-    if room.most is not None and sum(sorted(sizes)[-most:]) > room.most:
-        alone = (await ctx.count(task.turns([""]), model=model)).tokens
-        counted = await asyncio.gather(*(ctx.count(task.turns([text]), model=model) for text in texts))
-        sizes = [count.tokens - alone + answer for count in counted]
-    return Room(instruction, context, budget, tuple(sizes))
+    if room.most is None or sum(sorted(sizes)[-most:]) <= room.most:
+        return room
+    counted = [count.tokens for count in await asyncio.gather(*(_counted(ctx, task, text, model) for text in texts))]
+    frame = (await _counted(ctx, task, "", model)).tokens
+    too_large = frozenset(
+        item for item, tokens in enumerate(counted) if whole is not None and tokens + task.reply_tokens(1) > whole
+    )
+    sizes = [
+        tokens - frame + INDENT * len(text.splitlines()) + answer for tokens, text in zip(counted, texts, strict=True)
+    ]
+    return Room(instruction, context, budget, tuple(sizes), too_large)
+
+
+def _counted(ctx: Context, task: Task, text: str, model: str) -> Coroutine[Any, Any, Count]:
+    return ctx.count(task.turns([text]), model=model)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
 
 from pydantic import ConfigDict, Field
 
-from ...errors import BackendError, BudgetExceeded
+from ...errors import BackendError, BadRequest, BudgetExceeded, ContextTooLong
 from ...orchestrator import Context, Node
 from .packing import halves
 from .progress import Progress
 from .stopping import RULES, StopName
 from .task import Task
 from .votes import Vote, winner
+
+DRAWS = 20
+"""How often an order is drawn before one that was there already is taken again."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,12 @@ class Round:
 
     votes: dict[int, Vote | None]
     """By item; an item that could not be asked is not in it."""
-    asked: dict[str, tuple[int, ...]]
+    asked: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """The items of each call, by the path of its node."""
     ended_by: BudgetExceeded | None = None
     """The wall that was reached."""
+    refused: dict[int, BackendError] = field(default_factory=dict)
+    """What the server said against a prompt about this item alone."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +44,34 @@ class Standing:
     undecided: tuple[int, ...] = ()
     """The items that no rule has stopped."""
     ended_by: BudgetExceeded | None = None
+    refused: dict[int, BackendError] = field(default_factory=dict)
 
 
 def joined(rounds: Sequence[Round]) -> Round:
     """What several calls said, a later one before an earlier one."""
     votes: dict[int, Vote | None] = {}
     asked: dict[str, tuple[int, ...]] = {}
+    refused: dict[int, BackendError] = {}
     for part in rounds:
         votes |= part.votes
         asked |= part.asked
-    return Round(votes, asked, next((part.ended_by for part in rounds if part.ended_by is not None), None))
+        refused |= part.refused
+    ended_by = next((part.ended_by for part in rounds if part.ended_by is not None), None)
+    return Round(votes, asked, ended_by, refused)
 
 
 def merged(standings: Sequence[Standing]) -> Standing:
     """How the items of several batches stand."""
     votes: dict[int, list[Vote | None]] = {}
     asked: dict[str, tuple[int, ...]] = {}
+    refused: dict[int, BackendError] = {}
     for part in standings:
         votes |= part.votes
         asked |= part.asked
+        refused |= part.refused
     undecided = tuple(item for part in standings for item in part.undecided)
     ended_by = next((part.ended_by for part in standings if part.ended_by is not None), None)
-    return Standing(votes, asked, undecided, ended_by)
+    return Standing(votes, asked, undecided, ended_by, refused)
 
 
 class AskTogether(Node):
@@ -97,11 +108,11 @@ class AskTogether(Node):
                 **self.task.asked(len(items)),
             )
         except BudgetExceeded as error:
-            return Round({}, {}, error)
-        except BackendError as error:
-            if error.retryable:
-                raise
+            return Round({}, asked, error)
+        except (BadRequest, ContextTooLong) as error:
             ctx.note(f"refused: {error}")
+            if len(items) == 1:
+                return Round({items[0]: None}, asked, refused={items[0]: error})
             votes: dict[int, Vote | None] = dict.fromkeys(items)
         else:
             votes = dict(zip(items, self.task.read(said, len(items)), strict=True))
@@ -150,26 +161,36 @@ class BatchRounds(Node):
         """Children: `round-1`, `round-2`, ..."""
         votes = {item: list(self.votes.get(item, ())) for item in self.texts}
         asked: dict[str, tuple[int, ...]] = {}
+        refused: dict[int, BackendError] = {}
+        heard: dict[tuple[int, ...], dict[int, Vote | None]] = {}
         for number in range(self.first, self.last + 1):
             voting = self._undecided(votes, self.last - number + 1)
             if not voting:
                 break
-            asking = AskTogether(
-                task=self.task,
-                texts={item: self.texts[item] for item in shuffled(voting, self.seed, number)},
-                model=self.model,
-                purpose=self.purpose,
-                instruction=self.instruction,
-                progress=self.progress,
-            )
-            found: Round = (await ctx.expand({f"round-{number}": asking}))[f"round-{number}"]
+            order = shuffled(voting, self.seed, number, heard)
+            known = heard.get(order) if _repeats_itself(ctx, self.model) else None
+            found = Round(known) if known is not None else await self._asked(ctx, order, number)
+            heard[order] = found.votes
             asked |= found.asked
+            refused |= found.refused
             for item, vote in found.votes.items():
                 votes[item].append(vote)
             self._tell(votes, self.last - number)
             if found.ended_by is not None:
-                return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by)
-        return Standing(votes, asked, self._undecided(votes, 0))
+                return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by, refused)
+        return Standing(votes, asked, self._undecided(votes, 0), None, refused)
+
+    async def _asked(self, ctx: Context, order: Sequence[int], number: int) -> Round:
+        asking = AskTogether(
+            task=self.task,
+            texts={item: self.texts[item] for item in order},
+            model=self.model,
+            purpose=self.purpose,
+            instruction=self.instruction,
+            progress=self.progress,
+        )
+        found: Round = (await ctx.expand({f"round-{number}": asking}))[f"round-{number}"]
+        return found
 
     def _tell(self, votes: dict[int, list[Vote | None]], remaining: int) -> None:
         if self.progress is not None:
@@ -181,9 +202,22 @@ class BatchRounds(Node):
         return tuple(item for item in self.texts if not RULES[self.stop](votes[item], remaining))
 
 
-def shuffled(items: Sequence[int], seed: str, number: int) -> list[int]:
-    """The order of a round: the first keeps that of the items, each other is drawn anew, the same for the same seed."""
+def shuffled(items: Sequence[int], seed: str, number: int, before: Collection[tuple[int, ...]] = ()) -> tuple[int, ...]:
+    """The order of a round: the first keeps that of the items, each other is drawn anew, the same for the same seed.
+
+    It is none of those `before`, unless a few items have been in so many orders that another is hard to find.
+    """
     order = list(items)
     if number > 1:
-        Random(f"{seed}/{number}").shuffle(order)
-    return order
+        drawn = Random(f"{seed}/{number}")
+        for _ in range(DRAWS):
+            drawn.shuffle(order)
+            if tuple(order) not in before:
+                break
+    return tuple(order)
+
+
+def _repeats_itself(ctx: Context, model: str) -> bool:
+    """Whether the same prompt gets the same answer, so that nothing is learned from asking it twice."""
+    spec = ctx.flow.models.get(model)
+    return spec is None or not spec.temperature or spec.seed is not None

@@ -39,6 +39,13 @@ def exact(votes: Sequence[Vote | None], remaining: int) -> bool:
 
 
 RULES: dict[StopName, Rule] = {"never": never, "same": same, "confident": confident, "exact": exact}
+
+
+def rule_for(name: StopName, votes: int) -> StopName:
+    """The rule for so many votes: with a single one, what looks at two rounds would stop nothing."""
+    return "exact" if votes < 2 else name
+
+
 MAY_CHANGE: frozenset[StopName] = frozenset({"same", "confident"})
 """Rules by which an item can be left over although somebody won."""
 

@@ -100,6 +100,8 @@ class Task:
             found = {} if single is None else {1: single}
         else:
             found = (read_json if self.format == "json" else read_lines)(said.text, labels)
+        if said.finish_reason == "length":
+            found = {place: answer for place, answer in found.items() if _ended(answer, said.text)}
         return [self._vote(found.get(place), said) for place in range(1, number + 1)]
 
     def _vote(self, answer: Said | None, said: Completion) -> Vote | None:
@@ -144,6 +146,11 @@ class Task:
             return json.dumps({str(n): answer for n, answer in enumerate(shown, start=1)}, ensure_ascii=False)
         sure = ", sure" if self.asks_confidence else ""
         return "\n".join(f"{number}: {answer}{sure}" for number, answer in enumerate(answers, start=1))
+
+
+def _ended(answer: Said, text: str) -> bool:
+    """Whether something follows an answer: where a reply was cut, its last words may be half of others."""
+    return answer.start < 0 or bool(text[answer.end :].strip(" \t"))
 
 
 def likelihood(said: Completion, start: int, end: int) -> float | None:

@@ -1,0 +1,128 @@
+"""Sizing: the batch size and the number of votes that are the cheapest of those that keep single prompting's accuracy.
+
+A sample is asked singly, then in batches that double for as long as the accuracy holds. No round is paid twice: more
+votes go on from those there are, and what a batch leaves over has mostly been asked singly before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from msgspec.structs import replace
+
+from ...errors import BudgetExceeded
+from ...orchestrator import Context, Node
+from ...orchestrator.agreement import same_answer
+from .answers import tokens_of
+from .bound import Pairs, items_needed, least_kept
+from .choice import SINGLY, Choice, Way, percent
+from .rounds import Round
+from .trial import Sample, Trial
+
+
+@dataclass(frozen=True)
+class Sized:
+    """What was found."""
+
+    way: Way
+    singly: Round = field(default_factory=lambda: Round({}))
+    """What single prompting said of the sample."""
+    remarks: tuple[str, ...] = ()
+    choice: Choice | None = None
+    """What is worth remembering; None where nothing was measured to its end."""
+    ended_by: BudgetExceeded | None = None
+
+
+class Sizing(Node):
+    """Measures ways to ask on a sample; the value is a `Sized`."""
+
+    kind: ClassVar[str] = "sizing"
+
+    sample: Sample
+    right: dict[int, str] | None
+    """The right answers; None to hold everything against single prompting's own."""
+
+    async def run(self, ctx: Context) -> Sized:
+        """Children: `single-3`; `4-batch-1`, then `4-votes-3-batch-1`, with their rounds; `left-3`."""
+        texts, search = self.sample.texts, self.sample.search
+        singly = await self.sample.singly(ctx, "single", texts, search.model)
+        if singly.ended_by is not None:
+            return Sized(SINGLY, singly, ended_by=singly.ended_by)
+        single = {item: vote.label for item, vote in singly.votes.items() if vote is not None}
+        accuracy = sum(self._is_right(item, said, single) for item, said in single.items()) / max(1, len(single))
+        if accuracy == 0:
+            return Sized(SINGLY, singly, ("asked singly, since not one answer to the sample is right",))
+        needed = items_needed(search.floor, accuracy)
+        if len(single) < needed:
+            return Sized(SINGLY, singly, (too_small(search.floor, len(single), needed),))
+        tokens = tokens_of(ctx.calls(), singly.asked) / len(texts)
+        plain = Choice(
+            way=SINGLY,
+            tokens=tokens,
+            single=tokens,
+            kept=1.0,
+            floor=search.floor,
+            items=len(single),
+            labelled=self.right is not None,
+        )
+        return await self._grow(ctx, singly, single, plain)
+
+    async def _grow(self, ctx: Context, singly: Round, single: Mapping[int, str], best: Choice) -> Sized:
+        """Try one size after the other, until one does not hold."""
+        search = self.sample.search
+        alone = singly if search.last is None else Round({})
+        stopped = ""
+        for size in search.sizes:
+            trial = Trial(self.sample, size, alone)
+            stopped = trial.limit() or ""
+            if stopped:
+                break
+            kept: dict[int, float] = {}
+            for votes in search.votes:
+                await trial.go_on(ctx, votes)
+                if trial.ended_by is not None:
+                    stopped = f"the budget ended while {Way(size, votes)} was measured"
+                    return Sized(best.way, singly, (str(best), stopped), ended_by=trial.ended_by)
+                kept[votes] = least_kept(self._pairs(trial.answers(), single))
+                if kept[votes] >= search.floor:
+                    break
+            if kept[votes] < search.floor:
+                stopped = f"stopped at {_shown(size, kept)}"
+                break
+            tokens = trial.tokens(ctx)
+            if tokens < best.tokens:
+                best = replace(best, way=Way(size, votes), tokens=tokens, kept=kept[votes])
+            if trial.failing:
+                stopped = f"stopped at {size} at once, where most replies could not be used as they were"
+                break
+            alone = trial.alone
+        return Sized(best.way, singly, (str(best), stopped or f"{size} at once is the most that is tried"), best)
+
+    def _pairs(self, answers: Mapping[int, str | None], single: Mapping[int, str]) -> Pairs:
+        """How often single prompting and the batches are right, on the items to which the former has an answer."""
+        cells = {(True, True): 0, (True, False): 0, (False, True): 0, (False, False): 0}
+        for item, said in single.items():
+            cells[self._is_right(item, said, single), self._is_right(item, answers[item], single)] += 1
+        return Pairs(*cells.values())
+
+    def _is_right(self, item: int, answer: str | None, single: Mapping[int, str]) -> bool:
+        right = (self.right or single)[item]
+        return answer is not None and (
+            answer == right or (self.sample.task.labels is None and same_answer(answer, right))
+        )
+
+
+def too_small(floor: float, items: int, needed: int) -> str:
+    """Why nothing was measured on a sample."""
+    return (
+        f"asked singly: {items:,} items cannot show that {percent(floor)} of single prompting's accuracy is kept, even "
+        f"if no answer differs; {needed:,} can (`calibration_items`, or the lines of a `calibration` file)"
+    )
+
+
+def _shown(size: int, kept: Mapping[int, float]) -> str:
+    """The size at which the accuracy did not hold, and what each number of votes was shown to keep."""
+    each = ", ".join(f"{percent(part)} with {votes} vote{'s' * (votes > 1)}" for votes, part in kept.items())
+    return f"{size} at once: the sample shows no more than {each}; a larger one may show more"
