@@ -73,6 +73,7 @@ async def run_batch(
     before: Done | None = None,
     base: Path | None = None,
     given: str = "{{ items }}",
+    temperature: float = 0.0,
     **node: Any,
 ) -> Done:
     """Run `kind: batch` over `items` against models that answer what a judge, or if `plain` a script, says.
@@ -91,7 +92,9 @@ async def run_batch(
     flow = Flow(
         name="batched",
         inputs={"items": list},
-        models={role: {"backend": "scripted", "model": role, "retries": 0} for role in backends},
+        models={
+            role: {"backend": "scripted", "model": role, "retries": 0, "temperature": temperature} for role in backends
+        },
         nodes={
             "answer": {"kind": "batch", "items": given, "instruction": "Is it so?", **labels, **node},
         },

@@ -23,7 +23,9 @@ def yes_to_all(request: Request) -> str:
 
 
 async def test_each_round_says_how_long_its_instruction_is() -> None:
-    result = await asked(yes_to_all, ["apple", "pear", "plum", "fig"], batch_size=2, votes=3, stop="never")
+    result = await asked(
+        yes_to_all, ["apple", "pear", "plum", "fig", "lime", "nut"], batch_size=3, votes=3, stop="never"
+    )
     calls = result.ledger.calls
     (instruction,) = {call.instruction for call in calls}
     assert len(calls) == 6

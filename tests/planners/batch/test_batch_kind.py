@@ -240,7 +240,16 @@ def test_exact_stopping_gives_the_answers_of_the_full_vote(
     labels = ["yes", "no", "perhaps"]
 
     async def answers(stop: str) -> list[Any]:
-        done = await batching(ITEMS, noisy(), batch_size=size, votes=votes, stop=stop, vote=weighing, labels=labels)
+        done = await batching(
+            ITEMS,
+            noisy(),
+            batch_size=size,
+            votes=votes,
+            stop=stop,
+            vote=weighing,
+            labels=labels,
+            temperature=1.0,  # it does not repeat itself, so it is asked in every round
+        )
         add_up(done)
         return [d.answer if d.by == "batch" and not d.why else "undecided" for d in done.answers.details]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ def test_a_round_shows_every_item_once_in_an_order_that_its_seed_decides(
 ) -> None:
     assert sorted(shuffled(items, seed, number)) == sorted(items)
     assert shuffled(items, seed, number) == shuffled(items, seed, number)
-    assert shuffled(items, seed, 1) == items
+    assert shuffled(items, seed, 1) == tuple(items)
 
 
 def test_an_item_that_was_asked_again_has_its_later_answer() -> None:
@@ -59,3 +60,23 @@ async def test_rounds_go_on_from_those_there_are() -> None:
     assert set(standing.asked) == {"a/batch/round-2", "a/batch/round-3"}
     assert len(backend.requests) == 2
     assert standing.undecided == ()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.text(max_size=5))
+def test_no_order_comes_twice_while_there_are_others(number: int, seed: str) -> None:
+    items = list(range(number))
+    seen: list[tuple[int, ...]] = []
+    for round in range(1, min(4, math.factorial(number)) + 1):
+        seen.append(shuffled(items, seed, round, seen))
+    assert number == 3 or len(set(seen)) == len(seen)  # three items have six orders, and luck may miss one
+
+
+async def test_what_was_asked_in_that_order_already_is_not_asked_again(batching: Any) -> None:
+    done = await batching(["a", "b"], lambda items: ["yes"] * len(items), batch_size=2, votes=5, stop="never")
+    assert sorted(done.prompts()) == [["a", "b"], ["b", "a"]]
+    assert [detail.votes for detail in done.answers.details] == [{"yes": 5.0}] * 2
+    drawn = await batching(
+        ["a", "b"], lambda items: ["yes"] * len(items), batch_size=2, votes=5, stop="never", temperature=0.7
+    )
+    assert len(drawn.prompts()) == 5
