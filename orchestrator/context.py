@@ -10,7 +10,7 @@ import msgspec
 from ..accounting.budget import BudgetScope
 from ..accounting.call import Call, Owner
 from ..backends.request import Completion, Delta, Message, OnDelta, Request
-from ..errors import LaconicError, LedgerError, NodeError, ToolError
+from ..errors import LaconicError, LedgerError, NodeError, ReplayMiss, TokenizerUnavailable, ToolError
 from .events import TokenDelta
 from .registry import nearest
 from .template import as_text, compile_template, render_tree
@@ -159,7 +159,10 @@ class Context:
     async def count(self, prompt: Prompt, *, model: str) -> Count:
         """The tokens of a prompt for the role `model`. Raises TokenizerUnavailable, NodeError for an unknown role."""
         metered = self._model(model)
-        return await metered.backend.count(Request(model=metered.backend.model, messages=_messages(prompt)))
+        try:
+            return await metered.backend.count(Request(model=metered.backend.model, messages=_messages(prompt)))
+        except ReplayMiss as error:
+            raise TokenizerUnavailable("a recording can count no prompt that was not sent") from error
 
     def calls(self) -> Sequence[Call]:
         """The calls of this node so far, those of all below it included, in the order they ended."""

@@ -1,6 +1,7 @@
-"""Kinds of node that decide which calls are made: direct, cot, react, rewoo."""
+"""Kinds of node that decide which calls are made: direct, cot, react, rewoo, batch."""
 
 from ..orchestrator.answer import short_answer
+from .batch.batch import Batch
 from .cot import CoT
 from .direct import Direct
 from .exemplars import EXEMPLARS, Exemplar, ExemplarStep
@@ -13,6 +14,7 @@ from .trace import Action, Finish, Malformed, parse_turn
 __all__ = [
     "EXEMPLARS",
     "Action",
+    "Batch",
     "CoT",
     "Direct",
     "Exemplar",

@@ -25,24 +25,38 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def python_example() -> tuple[str, str]:
-    """The README's program, cut before it runs: what makes the flow, and what runs it."""
-    (code,) = blocks("python")
-    made, run = code.split("\nresult = ", 1)
+def python_example(number: int) -> tuple[str, str]:
+    """A program of the README, cut before it runs: what makes the flow, and what runs it."""
+    made, run = blocks("python")[number].split("\nresult = ", 1)
     return made, "result = " + run
 
 
-def test_the_two_spellings_are_one_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+MULTIHOP, BATCHING = 0, 1
+FLOWS = {MULTIHOP: 0, BATCHING: 3}
+"""The programs, and which of the blocks in YAML is the same flow."""
+
+
+@pytest.mark.parametrize("number", FLOWS)
+def test_the_two_spellings_are_one_flow(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text, *_ = blocks("yaml")
+    text = blocks("yaml")[FLOWS[number]]
     names: dict[str, Any] = {}
-    exec(python_example()[0], names)
+    exec(python_example(number)[0], names)
     assert Flow.parse(text, base=ROOT) == names["flow"]
     assert Flow.parse(names["flow"].dump(), base=ROOT) == names["flow"]
 
 
+def test_every_program_and_flow_is_tried() -> None:
+    assert len(blocks("python")) == len(FLOWS)
+    assert len(blocks("yaml")) == 4
+
+
+def test_the_batch_is_the_ready_flow() -> None:
+    assert Flow.parse(blocks("yaml")[3], base=ROOT) == Flow.load(ROOT / "workflows" / "classify_batch.yaml")
+
+
 def test_the_models_on_vllm_are_models_of_a_flow() -> None:
-    _, text, _ = blocks("yaml")
+    text = blocks("yaml")[1]
     models = yaml.safe_load(text)
     flow = Flow(name="any", models=models, nodes={"ask": {"kind": "prompt", "prompt": "?", "model": "large"}})
     assert {role: spec.server is not None for role, spec in flow.models.items()} == {
@@ -68,8 +82,7 @@ async def test_the_kind_that_the_engine_page_adds_works() -> None:
 
 
 def test_the_router_is_the_ready_flows() -> None:
-    _, _, text = blocks("yaml")
-    written = yaml.safe_load(text)
+    written = yaml.safe_load(blocks("yaml")[2])
     flow = Flow.load(ROOT / "workflows" / "sql" / "routed.yaml").written()
     shown, there = written["sql"], flow["nodes"]["sql"]
     assert {**there, **shown, "by": {**there["by"], **shown["by"]}} == there
@@ -96,10 +109,21 @@ def test_the_program_runs(
     small_model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    exec("\n".join(python_example()).replace(LARGE, small_model), {})
+    exec("\n".join(python_example(MULTIHOP)).replace(LARGE, small_model), {})
     printed = capsys.readouterr().out
     assert "answer/plan" in printed
     assert re.search(r"^answer/plan \d+ \d+ \d+$", printed, flags=re.MULTILINE), printed
+
+
+@pytest.mark.integration
+def test_the_program_with_batches_runs(
+    small_model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    exec("\n".join(python_example(BATCHING)).replace(LARGE, small_model), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 24
+    assert all(re.fullmatch(r".+ (batch|single|nobody) \d+", line) for line in lines), lines
 
 
 @pytest.mark.integration
