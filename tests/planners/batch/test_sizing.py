@@ -185,6 +185,19 @@ async def test_labels_tell_when_batches_are_better_than_single_prompting(batchin
     assert alone.notes[0].startswith("auto: asked singly")
 
 
+async def test_what_single_prompting_does_not_answer_counts_where_there_are_labels(
+    batching: Any, tmp_path: Path
+) -> None:
+    labelled(tmp_path / "known.jsonl", 120)
+
+    def silent_alone(items: Sequence[str]) -> list[str | None]:
+        return [None if len(items) == 1 and number(item) % 5 == 0 else right(item) for item in items]
+
+    done = await auto(batching, silent_alone, ITEMS, calibration="known.jsonl", base=tmp_path)
+    assert done.notes[0].startswith("auto: 32 at once, 1 vote: keeps at least 11")
+    assert "(120 items, labelled)" in done.notes[0]
+
+
 async def test_items_with_fields_keep_their_answer_out_of_the_prompt(batching: Any, tmp_path: Path) -> None:
     lines = [json.dumps({"text": f"item {n}", "answer": right(f"item {n}")}) for n in range(80)]
     (tmp_path / "known.jsonl").write_text("\n".join(lines), encoding="utf-8")
