@@ -91,7 +91,7 @@ class Sizing(Node):
                     stopped = f"the budget ended while {Way(size, votes)} was measured"
                     return Sized(best.way, singly, (str(best), stopped), ended_by=trial.ended_by)
                 kept[votes] = least_kept(self._pairs(trial.answers(), single))
-                if kept[votes] >= search.floor:
+                if kept[votes] >= search.floor or trial.failing:
                     break
             if kept[votes] < search.floor:
                 stopped = f"stopped at {_shown(size, kept)}"

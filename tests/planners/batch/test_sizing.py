@@ -148,6 +148,15 @@ async def test_a_format_that_fails_stops_the_growth(batching: Any) -> None:
     assert max(len(prompt) for prompt in done.prompts()) == 8
 
 
+async def test_no_more_votes_are_asked_of_a_model_that_cannot_keep_the_form(batching: Any) -> None:
+    def babbles(items: Sequence[str]) -> list[str | None]:
+        return [right(items[0])] if len(items) == 1 and number(items[0]) % 10 else [None] * len(items)
+
+    done = await auto(batching, babbles, votes="auto", last="small", small=lambda items: ["no"] * len(items))
+    assert done.notes[1].startswith("auto: stopped at 2 at once")
+    assert not [path for path in paths(done) if "votes-3" in path]
+
+
 async def test_the_dearer_way_is_not_chosen_though_it_holds(batching: Any) -> None:
     def never_together(items: Sequence[str]) -> list[str | None]:
         return [right(item) if len(items) == 1 else None for item in items]
