@@ -50,7 +50,12 @@ class Sizing(Node):
         singly = await self.sample.singly(ctx, "single", texts, search.model)
         if singly.ended_by is not None:
             return Sized(SINGLY, singly, ended_by=singly.ended_by)
-        single = {item: vote.label for item, vote in singly.votes.items() if vote is not None}
+        # Where single prompting says nothing, only a label can tell who is right.
+        single = {
+            item: vote and vote.label
+            for item, vote in singly.votes.items()
+            if vote is not None or self.right is not None
+        }
         accuracy = sum(self._is_right(item, said, single) for item, said in single.items()) / max(1, len(single))
         if accuracy == 0:
             return Sized(SINGLY, singly, ("asked singly, since not one answer to the sample is right",))
@@ -69,7 +74,7 @@ class Sizing(Node):
         )
         return await self._grow(ctx, singly, single, plain)
 
-    async def _grow(self, ctx: Context, singly: Round, single: Mapping[int, str], best: Choice) -> Sized:
+    async def _grow(self, ctx: Context, singly: Round, single: Mapping[int, str | None], best: Choice) -> Sized:
         """Try one size after the other, until one does not hold."""
         search = self.sample.search
         alone = singly if search.last is None else Round({})
@@ -86,7 +91,7 @@ class Sizing(Node):
                     stopped = f"the budget ended while {Way(size, votes)} was measured"
                     return Sized(best.way, singly, (str(best), stopped), ended_by=trial.ended_by)
                 kept[votes] = least_kept(self._pairs(trial.answers(), single))
-                if kept[votes] >= search.floor:
+                if kept[votes] >= search.floor or trial.failing:
                     break
             if kept[votes] < search.floor:
                 stopped = f"stopped at {_shown(size, kept)}"
@@ -100,18 +105,18 @@ class Sizing(Node):
             alone = trial.alone
         return Sized(best.way, singly, (str(best), stopped or f"{size} at once is the most that is tried"), best)
 
-    def _pairs(self, answers: Mapping[int, str | None], single: Mapping[int, str]) -> Pairs:
-        """How often single prompting and the batches are right, on the items to which the former has an answer."""
+    def _pairs(self, answers: Mapping[int, str | None], single: Mapping[int, str | None]) -> Pairs:
+        """How often single prompting and the batches are right, on the items where that can be told."""
         cells = {(True, True): 0, (True, False): 0, (False, True): 0, (False, False): 0}
         for item, said in single.items():
             cells[self._is_right(item, said, single), self._is_right(item, answers[item], single)] += 1
         return Pairs(*cells.values())
 
-    def _is_right(self, item: int, answer: str | None, single: Mapping[int, str]) -> bool:
-        right = (self.right or single)[item]
-        return answer is not None and (
-            answer == right or (self.sample.task.labels is None and same_answer(answer, right))
-        )
+    def _is_right(self, item: int, answer: str | None, single: Mapping[int, str | None]) -> bool:
+        right = single[item] if self.right is None else self.right[item]
+        if answer is None or right is None:
+            return False
+        return answer == right or (self.sample.task.labels is None and same_answer(answer, right))
 
 
 def too_small(floor: float, items: int, needed: int) -> str:

@@ -107,6 +107,13 @@ async def test_a_failing_format_is_asked_again_in_halves(batching: Any) -> None:
     add_up(done)
 
 
+async def test_what_was_asked_by_itself_in_vain_is_not_asked_the_same_again(batching: Any) -> None:
+    done = await batching(ITEMS[:2], lambda items: ["I cannot say"] * len(items), batch_size=2)
+    assert done.answers == [None, None]
+    assert done.prompts() == [ITEMS[:2], ITEMS[:1], ITEMS[1:2]]
+    assert {detail.why for detail in done.answers.details} == {"the model gave no answer that can be used"}
+
+
 async def test_only_what_is_missing_is_asked_again(batching: Any) -> None:
     def half(items: Sequence[str]) -> list[str | None]:
         return [None if len(items) > 4 and place >= 2 else "yes" for place in range(len(items))]

@@ -148,6 +148,15 @@ async def test_a_format_that_fails_stops_the_growth(batching: Any) -> None:
     assert max(len(prompt) for prompt in done.prompts()) == 8
 
 
+async def test_no_more_votes_are_asked_of_a_model_that_cannot_keep_the_form(batching: Any) -> None:
+    def babbles(items: Sequence[str]) -> list[str | None]:
+        return [right(items[0])] if len(items) == 1 and number(items[0]) % 10 else [None] * len(items)
+
+    done = await auto(batching, babbles, votes="auto", last="small", small=lambda items: ["no"] * len(items))
+    assert done.notes[1].startswith("auto: stopped at 2 at once")
+    assert not [path for path in paths(done) if "votes-3" in path]
+
+
 async def test_the_dearer_way_is_not_chosen_though_it_holds(batching: Any) -> None:
     def never_together(items: Sequence[str]) -> list[str | None]:
         return [right(item) if len(items) == 1 else None for item in items]
@@ -183,6 +192,19 @@ async def test_labels_tell_when_batches_are_better_than_single_prompting(batchin
     assert with_labels.notes[0].startswith("auto: 32 at once, 1 vote: keeps at least 11")
     alone = await auto(batching, better_together)
     assert alone.notes[0].startswith("auto: asked singly")
+
+
+async def test_what_single_prompting_does_not_answer_counts_where_there_are_labels(
+    batching: Any, tmp_path: Path
+) -> None:
+    labelled(tmp_path / "known.jsonl", 120)
+
+    def silent_alone(items: Sequence[str]) -> list[str | None]:
+        return [None if len(items) == 1 and number(item) % 5 == 0 else right(item) for item in items]
+
+    done = await auto(batching, silent_alone, ITEMS, calibration="known.jsonl", base=tmp_path)
+    assert done.notes[0].startswith("auto: 32 at once, 1 vote: keeps at least 11")
+    assert "(120 items, labelled)" in done.notes[0]
 
 
 async def test_items_with_fields_keep_their_answer_out_of_the_prompt(batching: Any, tmp_path: Path) -> None:
