@@ -3,6 +3,7 @@ ledger lies elsewhere."""
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import subprocess
@@ -129,17 +130,21 @@ def test_the_program_with_batches_runs(
 @pytest.mark.integration
 def test_the_commands_run(small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACONIC_STORE", str(tmp_path / "ledger.db"))
+    rows = tmp_path / "topics.csv"
     commands = [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
-    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger", "audit", "run"]
+    assert [shlex.split(command)[1] for command in commands] == ["run", "ledger", "audit", "run", "batch"]
     for command in commands:
         program, *words = shlex.split(command)
         assert program == ".venv/bin/laconic"
-        if words[0] == "run":
+        if words[0] in ("run", "batch"):
             words += ["--model", f"large=local:{small_model}"]
         if words[1:2] == ["workflows/sql/routed.yaml"]:
             words[words.index("--input") + 1] = "question=How many customers are there?"
             words += ["--set", "nodes.sql.by={kind: always, tier: basic}"]
+        if words[0] == "batch":
+            words[words.index("--out") + 1] = str(rows)
         installed = str(Path(sys.executable).with_name("laconic"))
         done = subprocess.run([installed, *words], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.strip()
+        assert (rows.read_text(encoding="utf-8") if words[0] == "batch" else done.stdout).strip()
+    assert len(list(csv.DictReader(rows.read_text(encoding="utf-8").splitlines()))) == 24
