@@ -35,8 +35,8 @@ def questions() -> Asked:
 
 
 def messages() -> Asked:
-    """The first 96 messages, in batches of different sizes; the first of three rounds is also that of one."""
-    items = [item.fields for item in read_items(folder() / "data" / "support_messages.jsonl", 96).items]
+    """The first 40 messages, in batches of different sizes; the first of three rounds is also that of one."""
+    items = [item.fields for item in read_items(folder() / "data" / "support_messages.jsonl", 40).items]
     for size, votes in ((1, 1), (8, 3), (16, 3), (32, 1), (4, 1)):
         changes = {"nodes.topics.batch_size": size, "nodes.topics.votes": votes}
         yield Flow.load(folder() / "classify_batch.yaml", changes), {"items": items}

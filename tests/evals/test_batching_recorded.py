@@ -16,7 +16,7 @@ from laconic.workflows import folder
 
 RECORDED = Path(__file__).resolve().parents[2] / "notebooks" / "recorded" / "04_batching.jsonl"
 ABOUT: dict[str, Any] = json.loads(RECORDED.with_suffix(".json").read_text(encoding="utf-8"))
-MESSAGES = [item.fields for item in read_items(folder() / "data" / "support_messages.jsonl", 96).items]
+MESSAGES = [item.fields for item in read_items(folder() / "data" / "support_messages.jsonl", 40).items]
 
 
 async def sorted_by(size: int, votes: int) -> Result:
