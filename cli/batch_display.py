@@ -36,14 +36,16 @@ class BatchLines:
             self._spent[_BELOW.split(event.call.node, maxsplit=1)[0]] += Total.of([event.call])
         elif isinstance(event, ItemsDecided):
             before, self.standing[event.path] = self.standing.get(event.path), event
-            self.went_on(event, before)
+            a_tenth = event.done * 10 // event.of > (0 if before is None else before.done * 10 // before.of)
+            if a_tenth:
+                self._settle()
+            self.went_on(event, before, a_tenth)
         elif isinstance(event, NodeFinished) and not _BELOW.search(event.path):
             self.tell(node_lines(event, self._spent[event.path]))
 
-    def went_on(self, now: ItemsDecided, before: ItemsDecided | None) -> None:
-        """A batch node is further than it was."""
-        if now.done * 10 // now.of > (0 if before is None else before.done * 10 // before.of):
-            self._settle()
+    def went_on(self, now: ItemsDecided, before: ItemsDecided | None, a_tenth: bool) -> None:
+        """A batch node is further than it was, maybe by a tenth of its items."""
+        if a_tenth:
             say(f"{now.path}: {how_far(now)}")
 
     def tell(self, lines: Sequence[str]) -> None:
@@ -76,7 +78,7 @@ class BatchBar(BatchLines):
         )
         self._bar: dict[str, TaskID] = {}
 
-    def went_on(self, now: ItemsDecided, before: ItemsDecided | None) -> None:
+    def went_on(self, now: ItemsDecided, before: ItemsDecided | None, a_tenth: bool) -> None:
         """Move its bar."""
         if before is None:
             self._bar[now.path] = self._bars.add_task(now.path, total=now.of, told="")

@@ -10,11 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from ..accounting.totals import Total
-from ..errors import LaconicError, LedgerError, NodeError
+from ..errors import InputError, LaconicError, LedgerError, NodeError
 from ..evals.data import Data
 from ..orchestrator import ItemsDecided, Result
 from ..planners.batch.answers import Answers, By
-from ..planners.batch.outcome import NOT_ASKED
 from .batch_display import batch_display
 from .batch_results import Write, columns_of, is_of
 from .errors import say
@@ -34,11 +33,11 @@ class BatchSession(Session):
         with batch_display(self._settle) as display:
             result = self._run(self._one(inputs, display.event))
         ids = [item.id for item in data.items]
+        status, error = _ended(result, len(ids))
+        self._end(status, _counts(result.outputs, data), error)
         columns = columns_of(ids, result.outputs)
         if columns:
             self._hand_over(write(columns))
-        status, error = _ended(result, len(ids))
-        self._end(status, _counts(result.outputs, data), error)
         for line in _others(result.outputs, len(ids)):
             say(line)
         if columns:
@@ -55,7 +54,12 @@ class BatchSession(Session):
 
     def _hand_over(self, content: bytes) -> None:
         if self.sink is not None:
-            self.sink.buffer.write(content)
+            try:
+                self.sink.buffer.write(content)
+                self.sink.flush()
+            except OSError as error:
+                where = getattr(self.sink, "name", "--out")
+                raise InputError(f"the results cannot be written to {where}: {error.strerror}") from error
             return
         text = content.decode()
         sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
@@ -75,16 +79,11 @@ class BatchSession(Session):
 def _ended(result: Result, number: int) -> tuple[str, LaconicError | None]:
     """The status of the whole, and what is the matter with it."""
     if result.error is not None:
-        return result.status, result.error
+        return result.status, result.error  # what a budget cut short has its lists all the same
     lists = [value for value in result.outputs.values() if is_of(value, number)]
     if not lists:
         found = ", ".join(f"{name} is {_what(value)}" for name, value in result.outputs.items())
         return "failed", NodeError(f"no output of the flow is a list of {number}, one for each item: {found}")
-    not_asked = max(
-        sum(detail.why == NOT_ASKED for detail in value.details) if isinstance(value, Answers) else 0 for value in lists
-    )
-    if not_asked:
-        return "budget", NodeError(f"{not_asked:,} items have no answer: {NOT_ASKED}")
     return "ok", None
 
 

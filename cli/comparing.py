@@ -78,17 +78,21 @@ class Comparing:
         named = dict(variant_of(text) for text in self.variant)
         if len(named) < len(self.variant):
             raise InputError("two --variant have the same name")
-        change = list(self.change or ())
-        return [(name, load_flows(self.flows, [*change, *changes])[0]) for name, changes in named.items()]
+        return [(name, load_flows(self.flows, self._changes(changes))[0]) for name, changes in named.items()]
+
+    def _changes(self, own: Sequence[str]) -> list[str]:
+        """The `--set` changes and those of a variant, which come before them."""
+        changed = {change.partition("=")[0] for change in own}
+        return [*(change for change in self.change or () if change.partition("=")[0] not in changed), *own]
 
     def _scorer(self) -> Scorer:
+        if self.databases is not None and self.score in ("text", "label"):
+            raise InputError("--databases is read with --score sql-spider or sql-bird only")
         if self.score != "label" and (self.gold != "answer" or self.gold_name):
             raise InputError("--gold and --gold-name are read with --score label only")
         if self.score == "label":
             return LabelScorer(self.gold, pairs(self.gold_name, "--gold-name"))
         if self.score == "text":
-            if self.databases is not None:
-                raise InputError("--databases is read with --score sql-spider or sql-bird only")
             return TextScorer()
         there = self.databases or databases_beside(self.data)
         if there is None:

@@ -23,7 +23,7 @@ def runs(
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Only the latest N.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the latest runs. One that was killed is `interrupted`; `laconic run --resume RUN` goes on with it.
+    """List the latest runs. One that was killed is `interrupted`; the same command with `--resume RUN` goes on with it.
 
     A run's id begins with the date and time of its start.
     """

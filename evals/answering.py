@@ -46,7 +46,7 @@ async def answer(
     contestant, items = asked.contestant, asked.items
     started = time.perf_counter()
     together = contestant.together(items)
-    inputs = {together: [item.fields for item in items]} if together else contestant.inputs(items[0])
+    inputs = {together: contestant.list_of(items, scorer)} if together else contestant.inputs(items[0])
     item = "" if together else items[0].id
     result = await contestant.flow.run(inputs, runtime=runtime, run_id=contestant.run, item=item, scope=scope)
     seconds = time.perf_counter() - started
@@ -60,7 +60,7 @@ async def answer(
 async def _row(
     contestant: Contestant, item: Item, key: str, scorer: Scorer, result: Result, seconds: float, said: Any
 ) -> Row:
-    text = "" if said is None else said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
+    text = _text(said)
     scores = await scorer.scores(item, text) if result.status == "ok" else Scores(0.0, 0.0)
     ledger = result.ledger
     return Row(
@@ -75,7 +75,7 @@ async def _row(
         score=scorer.measure.name,
         em=scores.exact,
         f1=scores.partial,
-        status="unserved" if unserved(result.error) else result.status,
+        status=_status(result.error, result),
         published=ledger.view("published:rewoo").total.total,
         seconds=seconds,
         steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
@@ -91,11 +91,12 @@ async def _rows(
     """The rows of items that were asked together: each with its share of what all of them cost."""
     error = result.error
     answers = result.outputs.get(contestant.output)
-    if result.status == "ok" and (not isinstance(answers, list) or len(answers) != len(items)):
+    if not isinstance(answers, list) or len(answers) != len(items):
         what = f"a list of {len(answers)}" if isinstance(answers, list) else type(answers).__name__
-        error = NodeError(f"the flow was given {len(items)} items and must answer with a list as long, not with {what}")
-        answers = None
-    answers = answers if isinstance(answers, list) else [None] * len(items)
+        error = error or NodeError(
+            f"the flow was given {len(items)} items and must answer with a list as long, not with {what}"
+        )
+        answers = [None] * len(items)
     details = answers.details if isinstance(answers, Answers) else []
     spent = Total.of(result.ledger.calls, virtual=True)
     shares = whole_shares(spent, [detail.share for detail in details] or [Share()] * len(items))
@@ -105,8 +106,10 @@ async def _rows(
     rows = []
     for place, (item, key) in enumerate(zip(items, keys, strict=True)):
         said = answers[place]
-        text = "" if said is None else said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        scores = await scorer.scores(item, text) if error is None else Scores(0.0, 0.0)
+        text = _text(said)
+        # What a budget cut short has the answers that there are; any other failure has none that counts.
+        stands = error is None or (result.status == "budget" and said is not None)
+        scores = await scorer.scores(item, text) if stands else Scores(0.0, 0.0)
         share = shares[place]
         rows.append(
             Row(
@@ -120,7 +123,7 @@ async def _rows(
                 score=scorer.measure.name,
                 em=scores.exact,
                 f1=scores.partial,
-                status="unserved" if unserved(error) else result.status if error is result.error else "failed",
+                status="ok" if stands else _status(error, result),
                 prompt=share.prompt,
                 cached=share.cached,
                 completion=share.completion,
@@ -132,11 +135,22 @@ async def _rows(
                 steps=details[place].rounds if details else 0,
                 unknown=unknown_of(spent),
                 estimated=spent.estimated if place == 0 else 0,
-                error="" if error is None else str(error),
+                error="" if stands else str(error),
                 finished=time.time(),
             )
         )
     return rows, error
+
+
+def _status(error: BaseException | None, result: Result) -> str:
+    return "unserved" if unserved(error) else result.status if error is result.error else "failed"
+
+
+def _text(said: Any) -> str:
+    """An answer as it is compared."""
+    if isinstance(said, str):
+        return said
+    return "" if said is None else json.dumps(said, ensure_ascii=False, default=str)
 
 
 def whole_shares(spent: Total, shares: Sequence[Share]) -> list[Share]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..accounting.budget import BudgetScope
-from ..errors import BackendUnreachable, LaconicError
+from ..errors import BackendUnreachable, InputError, LaconicError
 from ..orchestrator import Runtime
 from .answering import Asked, answer
 from .contestant import Contestant
@@ -101,7 +101,12 @@ async def compare(
 
 async def leave_out_unfit(entrants: Sequence[Contestant], data: Data, scorer: Scorer) -> None:
     """Move what cannot be compared to `data.problems`. Raises InputError if nothing is left."""
-    complaints = await asyncio.gather(*(_unfit(entrants, item, scorer) for item in data.items))
+    single = [contestant for contestant in entrants if not contestant.together(data.items)]
+    for contestant in entrants:
+        why = "" if contestant in single else contestant.complaint_together(data.items)
+        if why:
+            raise InputError(f"the flow {contestant.name!r} {why}")
+    complaints = await asyncio.gather(*(_unfit(single, item, scorer) for item in data.items))
     of_id = dict(zip([item.id for item in data.items], complaints, strict=True))
     data.require(lambda item: of_id[item.id])
 
@@ -141,7 +146,7 @@ async def _answers(
 
 
 async def _unfit(entrants: Sequence[Contestant], item: Item, scorer: Scorer) -> str:
-    complaints = (contestant.complaint(item) for contestant in entrants if not contestant.together([item]))
+    complaints = (contestant.complaint(item) for contestant in entrants)
     return await scorer.complaint(item) or next(filter(None, complaints), "")
 
 

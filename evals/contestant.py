@@ -34,6 +34,11 @@ class Contestant:
         there = f"it has {', '.join(outputs)}" if outputs else "it has none"
         raise FlowError(f"the flow {self.name!r} must have an output `answer`, or only one, to be compared; {there}")
 
+    def list_of(self, items: Sequence[Item], scorer: Scorer) -> list[dict[str, Any]]:
+        """The items as a flow that takes all at once is given them: without what says which answer is right."""
+        hidden = scorer.gold_fields
+        return [{name: value for name, value in item.fields.items() if name not in hidden} for item in items]
+
     def inputs(self, item: Item) -> dict[str, Any]:
         """The item's fields that the flow asks for."""
         return {name: item.fields[name] for name in self.flow.inputs if name in item.fields}
@@ -50,6 +55,14 @@ class Contestant:
         ]
         return lists[0] if len(lists) == 1 else ""
 
+    def complaint_together(self, items: Sequence[Item]) -> str:
+        """Why a flow that takes all items at once cannot be asked; empty if it can."""
+        name = self.together(items)
+        missing = [other for other, spec in self.flow.inputs.items() if spec.required and other != name]
+        if not missing:
+            return ""
+        return f"takes all items at once as {name!r}, and nothing gives it {', '.join(map(repr, missing))}"
+
     def complaint(self, item: Item) -> str:
         """Why the flow cannot be asked this item; empty if it can."""
         why = lacks(item.fields, (name for name, spec in self.flow.inputs.items() if spec.required))
@@ -63,7 +76,7 @@ class Contestant:
 
     def keys(self, items: Sequence[Item], scorer: Scorer) -> list[str]:
         """What determines the rows of items that are asked together: flow, models, folder, inputs, gold, judgement."""
-        inputs = [self.inputs(item) for item in items] if not self.together(items) else [item.fields for item in items]
+        inputs = self.list_of(items, scorer) if self.together(items) else [self.inputs(item) for item in items]
         asked = _hash([self.flow.written(), str(self.flow.base.resolve()), inputs])
         return [_hash([asked, scorer.gold(item), scorer.identity]) for item in items]
 

@@ -72,6 +72,11 @@ class Scorer(ABC):
         """What scores depend on besides answer and gold: a part of every row's key."""
         return (self.measure.name,)
 
+    @property
+    def gold_fields(self) -> frozenset[str]:
+        """The fields of an item that say what is right: no flow is shown them with the item."""
+        return frozenset({"answer", "answers", "aliases"})
+
     @abstractmethod
     def gold(self, item: Item) -> list[str]:
         """What counts as right, as it is written; empty if the item does not say."""
@@ -113,26 +118,24 @@ class LabelScorer(Scorer):
         self.field, self.names = field, dict(names or {})
 
     @property
-    def identity(self) -> tuple[str, ...]:
-        """The field counts through the gold label."""
-        return (self.measure.name,)
+    def gold_fields(self) -> frozenset[str]:
+        """The field with the label."""
+        return frozenset({self.field})
 
     def gold(self, item: Item) -> list[str]:
         """The label, in the flow's words."""
         value = item.fields.get(self.field)
-        if value is None:
-            return []
-        label = as_answer(value)
-        return [self.names.get(label, label)]
+        label = "" if value is None else as_answer(value).strip()
+        return [self.names.get(label, label)] if label else []
 
     async def complaint(self, item: Item) -> str:
         """Whether it has a label, and one that is named if any are."""
         if not self.gold(item):
             return lacks(item.fields, [self.field]) or f"its {self.field} is empty"
-        label = as_answer(item.fields[self.field])
+        label = as_answer(item.fields[self.field]).strip()
         return "" if not self.names or label in self.names else f"its {self.field} {label!r} is none of those named"
 
     async def scores(self, item: Item, answer: str) -> Scores:
         """All or nothing."""
-        right = float(answer.strip().casefold() in [label.strip().casefold() for label in self.gold(item)])
+        right = float(answer.strip().casefold() in [label.casefold() for label in self.gold(item)])
         return Scores(right, right)

@@ -10,7 +10,7 @@ import msgspec
 from ..accounting.budget import BudgetScope
 from ..accounting.call import Call, Owner
 from ..backends.request import Completion, Delta, Message, OnDelta, Request
-from ..errors import LaconicError, LedgerError, NodeError, ReplayMiss, TokenizerUnavailable, ToolError
+from ..errors import BudgetExceeded, LaconicError, LedgerError, NodeError, ReplayMiss, TokenizerUnavailable, ToolError
 from .events import TokenDelta
 from .registry import nearest
 from .template import as_text, compile_template, render_tree
@@ -85,6 +85,11 @@ class Context:
         if self.notes is None:
             self.notes = []
         self.notes.append(remark)
+
+    def cut_short(self, error: BudgetExceeded) -> None:
+        """Say that a budget kept this node from doing all it wanted: its value stands, the run ends with `budget`."""
+        self.run.walls.append(error)
+        self.note(f"ended early: {error}")
 
     def complete(
         self,
@@ -167,6 +172,11 @@ class Context:
     def calls(self) -> Sequence[Call]:
         """The calls of this node so far, those of all below it included, in the order they ended."""
         return self.run.meter.ledger.select(run=self.run.id, item=self.item, under=self.path).calls
+
+    @property
+    def reuses(self) -> bool:
+        """Whether calls that the store has answers to are not sent again."""
+        return self.run.meter.reuse and self.run.meter.store is not None
 
     def remember(self, key: str, value: dict[str, Any]) -> None:
         """Keep what was found out (plain data) for later nodes and runs, if the runtime has a store for it."""

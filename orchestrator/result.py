@@ -95,7 +95,7 @@ class Result:
 
 def finished(run: Run, execution: Execution, outputs: Mapping[str, Any], ledger: Ledger) -> Result:
     """Close a run: make the outputs that can be made, and say how it ended."""
-    error = execution.error
+    error = execution.error or next(iter(run.walls), None)
     made: dict[str, Any] = {}
     for name, template in outputs.items():
         if all(mentioned in execution.values for mentioned in tree_references(template)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from ..accounting.meter import Meter, MeteredModel
+from ..errors import BudgetExceeded
 from .events import NodeFinished, NodeStarted, OnEvent
 
 if TYPE_CHECKING:
@@ -40,7 +41,19 @@ class NodeRecord(msgspec.Struct, gc=False):
 class Run:
     """The identity of a run, its models and its records; shared by every node and every nested flow."""
 
-    __slots__ = ("clock", "flow", "id", "meter", "models", "on_event", "records", "runtime", "wants_tokens", "zero")
+    __slots__ = (
+        "clock",
+        "flow",
+        "id",
+        "meter",
+        "models",
+        "on_event",
+        "records",
+        "runtime",
+        "walls",
+        "wants_tokens",
+        "zero",
+    )
 
     def __init__(
         self,
@@ -60,6 +73,8 @@ class Run:
         self.on_event = on_event
         self.wants_tokens = wants_tokens
         self.records: list[NodeRecord] = []
+        self.walls: list[BudgetExceeded] = []
+        """What kept nodes from doing all they wanted, although they have a value."""
         self.clock = time.perf_counter
         self.zero = self.clock()
 
@@ -72,6 +87,7 @@ class Run:
         """The same run, seen from a flow nested in it."""
         run = Run(flow, self.runtime, models, id=self.id, on_event=self.on_event, wants_tokens=self.wants_tokens)
         run.records = self.records
+        run.walls = self.walls
         run.zero = self.zero
         return run
 

@@ -16,7 +16,8 @@ _MARKS = re.compile(
 
 def as_data(text: str) -> str:
     """`text` with the separators of chat templates broken by a space, so that they are words like any other."""
-    return _MARKS.sub(lambda mark: f"{mark[0]} " if mark[0] != ">" else " >", text)
+    whole = text.encode("utf-8", "replace").decode()  # half a surrogate pair, as broken documents have, is no text
+    return _MARKS.sub(lambda mark: f"{mark[0]} " if mark[0] != ">" else " >", whole)
 
 
 def one_line(text: str) -> str:

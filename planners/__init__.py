@@ -1,4 +1,4 @@
-"""Kinds of node that decide which calls are made: direct, cot, react, rewoo, batch."""
+"""Kinds of node that decide which calls are made: direct, cot, react, rewoo, batch, rerank."""
 
 from ..orchestrator.answer import short_answer
 from .batch.batch import Batch

@@ -12,18 +12,18 @@ from pathlib import Path
 
 from laconic.evals.recorded_votes import Replayed, read_recorded, replays
 
-HEAD = "| votes | stop | right | calls | of all calls | items asked | tied | changed by stopping |"
+HEAD = "| votes | stop | right | calls | of all calls | items asked | their tokens | tied | changed by stopping |"
 
 
 def table(found: list[Replayed]) -> list[str]:
     """The rows of a Markdown table."""
-    lines = [HEAD, "|---:|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [HEAD, "|---:|---|---:|---:|---:|---:|---:|---:|---:|"]
     for one in found:
         low, high = one.interval
         full = next(other.calls for other in found if other.rounds == one.rounds and other.rule == "never")
         lines.append(
             f"| {one.rounds} | {one.rule} | {one.accuracy:.1%} [{low:.1%}, {high:.1%}] | {one.calls:,} | "
-            f"{one.calls / full:.0%} | {one.questions:,} | {one.ties} | {one.changed} |"
+            f"{one.calls / full:.0%} | {one.questions:,} | {one.tokens:,} | {one.ties} | {one.changed} |"
         )
     return lines
 

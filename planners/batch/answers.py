@@ -17,7 +17,7 @@ By = Literal["batch", "single", "calibration", "nobody"]
 class Share(msgspec.Struct, frozen=True):
     """What one item cost, in tokens: its part of every call it was in, as if no answer had been reused.
 
-    The shares of all items add up to what their node spent, to the token.
+    The shares of all items add up to what their node spent and what reuse avoided, to the token.
     """
 
     prompt: int = 0
@@ -40,7 +40,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     votes: dict[str, float] = {}
     """The weight of each label."""
     rounds: int = 0
-    """In how many rounds it was asked."""
+    """Its votes and abstentions, a prompt of its own included."""
     why: str = ""
     """Why it has no answer, or one that is not that of a majority."""
     share: Share = Share()

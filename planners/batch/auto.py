@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -33,24 +34,32 @@ async def sized(
     """
     key = key_of(ctx, task, search, most if labelled is None else sorted(labelled.items()))
     known = recalled(ctx, key)
-    if known is not None:
-        return Sized(known.way, remarks=(f"{known}; remembered from an earlier measurement",))
     pool = list(texts if labelled is None else labelled)
     room = await room_for(ctx, task, pool, search.model, max(search.sizes))
     items = [item for item in range(len(pool)) if item not in room.too_large]
     if labelled is None:
         items = sorted(Random(f"{search.seed}/calibration").sample(items, min(most, len(items))))
+    sample = Sample(task, {item: pool[item] for item in items}, room, search)
+    if known is not None:
+        if labelled is None and ctx.reuses and known.sample == sample.mark:
+            # The run that measured it, resumed: the answers to the sample are there, and the rest is packed as it was.
+            return await _measured(ctx, Sizing(sample=sample, right=None, known=known))
+        return Sized(known.way, remarks=(f"{known}; remembered from an earlier measurement",))
     needed = items_needed(search.floor)
     if len(items) < needed:
         return Sized(SINGLY, remarks=(too_small(search.floor, len(items), needed),))
     if labelled is None and len(items) == len(texts):
         return Sized(SINGLY, remarks=(_nothing_to_gain(len(items), needed),))
-    sample = Sample(task, {item: pool[item] for item in items}, room, search)
     right = None if labelled is None else {item: labelled[pool[item]] for item in items}
-    found: Sized = (await ctx.expand({"calibration": Sizing(sample=sample, right=right)}))["calibration"]
+    found = await _measured(ctx, Sizing(sample=sample, right=right))
     if found.choice is not None:
         remember(ctx, key, found.choice)
-    return found if labelled is None else Sized(found.way, Round({}), found.remarks, found.choice, found.ended_by)
+    return found if labelled is None else dataclasses.replace(found, singly=Round({}))
+
+
+async def _measured(ctx: Context, sizing: Sizing) -> Sized:
+    found: Sized = (await ctx.expand({"calibration": sizing}))["calibration"]
+    return found
 
 
 def _nothing_to_gain(items: int, needed: int) -> str:

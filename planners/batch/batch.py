@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from ...errors import BadRequest, NodeError
 from ...orchestrator import Context, ModelRole, Node, Template, TemplateTree, kind
+from ...orchestrator.template import tree_references
 from ..items import listed, shown_items
 from .answers import Answers, shares, spread
 from .auto import SIZES, VOTES, sized
@@ -117,6 +118,8 @@ class Batch(Node):
             raise ValueError(
                 "calibration: it is measured on for `batch_size: auto` or `votes: auto`; write one of them"
             )
+        if self.batch_size == 1 and self.votes == "auto":
+            raise ValueError("votes: auto: nothing is cheaper than one vote of a single prompt; write a batch_size")
         if self.stop in MAY_CHANGE and self.votes != "auto" and self.votes < 2:
             raise ValueError(f"stop: {self.stop} looks at two rounds; give the node at least 2 votes")
         if self.stop == "confident" and self.vote == "majority":
@@ -126,8 +129,13 @@ class Batch(Node):
         return self
 
     def references(self) -> frozenset[str]:
-        """What is mentioned, but for the item itself."""
-        return super().references() - {"item", "index"}
+        """What is mentioned, but for the item itself where it is shown."""
+        return super().references() - (tree_references(self.item) & {"item", "index"}) | self._mentioned_elsewhere()
+
+    def _mentioned_elsewhere(self) -> frozenset[str]:
+        """`item` and `index` in other fields, where they mean something only under `for_each`."""
+        found = tree_references(self.instruction) | tree_references(self.items)
+        return found & {"item", "index"} if self.for_each is None else frozenset()
 
     def check(self, base: Path) -> None:
         """Read the calibration file. Raises FlowError, and InputError naming the line that is not valid."""
@@ -149,7 +157,9 @@ class Batch(Node):
         room = await room_for(ctx, task, texts, self.model, way.size)
         often = Counter(shown)
         progress = await followed(ctx, task, [often[text] for text in texts], self.model, room.instruction)
-        progress.decided(sample.votes)
+        measured = ctx.calls()
+        if measured:
+            progress.calibrated(sample.votes, measured, found.single)
         rest = [item for item in range(len(texts)) if item not in sample.votes]
         standing = await self._rounds(ctx, task, {item: texts[item] for item in rest}, room, way, progress)
         left = left_over(rest, standing, rule_for(self.stop, way.votes), self.last)
@@ -159,7 +169,7 @@ class Batch(Node):
         progress.decided(range(len(texts)))
         ended_by = found.ended_by or standing.ended_by or alone.ended_by
         if ended_by is not None:
-            ctx.note(f"ended early: {ended_by}")
+            ctx.cut_short(ended_by)
         outcomes = [outcome(item, standing, alone, room, sample) for item in range(len(texts))]
         refused = [error for error in (standing.refused | alone.refused).values() if isinstance(error, BadRequest)]
         if refused and all(detail.answer is None for detail in outcomes):

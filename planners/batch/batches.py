@@ -33,7 +33,7 @@ def in_batches(
     the context is in none. `votes`: those of the rounds before.
     """
     fitting = [item for item in texts if item not in room.too_large]
-    batches = packed([room.sizes[item] for item in fitting], way.size, room.most)
+    batches = packed([room.sizes[item] for item in fitting], way.size, room.context)
     return {
         f"{prefix}batch-{number}": BatchRounds(
             task=task,

@@ -58,6 +58,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     floor: float
     items: int
     labelled: bool
+    sample: str
+    """What tells the sample from others."""
 
     def __str__(self) -> str:
         sample = f"{self.items:,} items, {'labelled' if self.labelled else 'self-labelled'}"

@@ -11,8 +11,6 @@ from .rounds import Round, Standing
 from .stopping import MAY_CHANGE, StopName
 from .votes import favourite, tally, winner
 
-NOT_ASKED = "the budget ended before it was asked"
-
 NOTHING = Round({})
 
 
@@ -51,14 +49,17 @@ def outcome(item: int, standing: Standing, alone: Round, room: Room, sample: Rou
     if sums:
         return Detail(answer=favourite(votes), by="batch", votes=sums, rounds=rounds, why="a tie")
     refused = alone.refused.get(item) or standing.refused.get(item) or sample.refused.get(item)
-    return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, refused, item, room))
+    cut = alone.ended_by is not None and item not in alone.votes
+    return Detail(answer=None, by="nobody", rounds=rounds, why=_why(rounds, refused, item, room, cut))
 
 
-def _why(rounds: int, refused: BackendError | None, item: int, room: Room) -> str:
+def _why(rounds: int, refused: BackendError | None, item: int, room: Room, cut: bool) -> str:
     if refused is not None:
         return f"the server refused it: {refused}"
+    if rounds and cut:
+        return "the budget ended before it was asked by itself"
     if rounds:
         return "the model gave no answer that can be used"
     if item in room.too_large:
         return "it does not fit in the model's context"
-    return NOT_ASKED
+    return "the budget ended before it was asked"

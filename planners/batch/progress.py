@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from ...accounting.call import Call
 from ...backends.usage import Usage
 from ...orchestrator import Context, ItemsDecided
 from .task import Task
@@ -37,6 +38,13 @@ class Progress:
         self._done = self._votes = self._tokens = 0
         self._single = 0.0
         self._countable = True
+
+    def calibrated(self, items: Collection[int], calls: Sequence[Call], single: float | None) -> None:
+        """A sample was measured on with these calls; these items of it were answered, for `single` tokens each."""
+        self._tokens += sum((call.usage.prompt or 0) + (call.usage.completion or 0) for call in calls)
+        self._countable = self._countable and (single is not None or not items)
+        self._alone.update(dict.fromkeys(items, single or 0.0))
+        self.decided(items)
 
     def heard(self, votes: dict[int, Vote | None], usage: Usage) -> None:
         """A call about these items was answered."""

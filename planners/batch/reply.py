@@ -20,6 +20,7 @@ _LINE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """The number of an item, a mark, and what is said of it. A sign or a point before a digit belongs to the answer."""
+_ANNOUNCED = re.compile(r"\s*(?:(?:the\s+)?(?:final\s+)?(?:answer|label)|(?:input\s+)?1)\s*:\s*", re.IGNORECASE)
 _DOUBT = re.compile(
     r"[\s,;:(\[*_`-](sure|unsure|not sure|confident|unconfident|not confident)[\s.)\]*_`]*\Z", re.IGNORECASE
 )
@@ -44,19 +45,19 @@ class Said(NamedTuple):
     end: int
 
 
-def read_lines(text: str, labels: Sequence[str] | None) -> dict[int, Said]:
-    """The answers in lines such as `7: yes` or `7: yes, unsure`."""
+def read_lines(text: str, labels: Sequence[str] | None, doubts: bool = False) -> dict[int, Said]:
+    """The answers in lines such as `7: yes`, or `7: yes, unsure` where `doubts` are to be told."""
     found: list[tuple[int, Said | None]] = []
     place = 0
     for line in text.splitlines(keepends=True):
         match = _LINE.match(line)
         if match is not None:
-            found.append((int(match[1]), _said(match[2].rstrip(), labels, place + match.start(2))))
+            found.append((int(match[1]), _said(match[2].rstrip(), labels, place + match.start(2), doubts)))
         place += len(line)
     return _once(found)
 
 
-def read_json(text: str, labels: Sequence[str] | None) -> dict[int, Said]:
+def read_json(text: str, labels: Sequence[str] | None, doubts: bool = False) -> dict[int, Said]:
     """The answers in an object such as `{"7": "yes"}` or `{"7": {"label": "yes", "sure": false}}`.
 
     What surrounds the object, such as a fence, is passed over; of one that was cut off nothing can be used.
@@ -67,16 +68,24 @@ def read_json(text: str, labels: Sequence[str] | None) -> dict[int, Said]:
     except (ValueError, RecursionError):
         members = _Object()
     numbered = ((key, value) for key, value in members if key.isascii() and key.isdigit() and len(key) < 10)
-    return _once([(int(key), _member(value, labels)) for key, value in numbered])
+    return _once([(int(key), _member(value, labels, doubts)) for key, value in numbered])
 
 
-def read_single(text: str, labels: Sequence[str] | None) -> Said | None:
-    """The answer of a prompt that asked about one item: its first line that is not empty."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return None
-    line = lines[0]
-    return _said(line.strip(), labels, text.index(line) + len(line) - len(line.lstrip()))
+def read_single(text: str, labels: Sequence[str] | None, doubts: bool = False) -> Said | None:
+    """The answer of a prompt that asked about one item: its first line that holds something, behind `Answer:` or `1:`.
+
+    A fence around it is passed over.
+    """
+    place = 0
+    for line in text.splitlines(keepends=True):
+        said = line.strip()
+        if said and not said.startswith("```"):
+            announced = _ANNOUNCED.match(line)
+            start = announced.end() if announced is not None and line[announced.end() :].strip() else 0
+            rest = line[start:]
+            return _said(rest.strip(), labels, place + start + len(rest) - len(rest.lstrip()), doubts)
+        place += len(line)
+    return None
 
 
 def label_of(text: str, labels: Collection[str]) -> str | None:
@@ -109,9 +118,9 @@ def plain(text: str) -> str:
     return unmarked(text).casefold()
 
 
-def _said(text: str, labels: Sequence[str] | None, start: int) -> Said | None:
+def _said(text: str, labels: Sequence[str] | None, start: int, doubts: bool) -> Said | None:
     sure: bool | None = None
-    doubt = _DOUBT.search(text)
+    doubt = _DOUBT.search(text) if doubts else None
     if doubt is not None:
         before = text[: doubt.start()].rstrip(" \t,;:([*_`-")
         if before and (labels is None or label_of(before, labels) is not None):
@@ -123,7 +132,7 @@ def _said(text: str, labels: Sequence[str] | None, start: int) -> Said | None:
     return Said(label, sure, start + inside, start + inside + len(label)) if inside >= 0 else Said(label, sure, -1, -1)
 
 
-def _member(value: Any, labels: Sequence[str] | None) -> Said | None:
+def _member(value: Any, labels: Sequence[str] | None, doubts: bool) -> Said | None:
     sure: bool | None = None
     if isinstance(value, _Object):
         names = dict(value)
@@ -133,7 +142,7 @@ def _member(value: Any, labels: Sequence[str] | None) -> Said | None:
         value = names.get("label")
     if not isinstance(value, (str, int, float)):
         return None
-    said = _said(str(value), labels, -1)
+    said = _said(str(value), labels, -1, doubts)
     return None if said is None else Said(said.label, sure if sure is not None else said.sure, -1, -1)
 
 

@@ -1,4 +1,4 @@
-"""How much fits in one prompt: the model's context and what is left of the budget, against instruction and items."""
+"""How much fits in one prompt: the model's context, against instruction, items and answers."""
 
 from __future__ import annotations
 
@@ -27,18 +27,10 @@ class Room:
     """Prompt tokens of everything but the items; None where nothing can be counted."""
     context: int | None
     """What is left of the model's context beside the instruction; None for no limit that is known."""
-    budget: int | None
-    """What is left of the budget beside the instruction; None for no limit."""
     sizes: tuple[int, ...]
     """What each item takes at most, its answer included."""
     too_large: frozenset[int] = frozenset()
     """The items that do not even fit in the context by themselves."""
-
-    @property
-    def most(self) -> int | None:
-        """The tighter of the two limits."""
-        limits = [limit for limit in (self.context, self.budget) if limit is not None]
-        return min(limits) if limits else None
 
 
 async def room_for(ctx: Context, task: Task, texts: Sequence[str], model: str, most: int) -> Room:
@@ -52,14 +44,11 @@ async def room_for(ctx: Context, task: Task, texts: Sequence[str], model: str, m
     try:
         instruction = (await ctx.count(task.turns(["", ""]), model=model)).tokens
     except TokenizerUnavailable:
-        return Room(None, None, None, tuple(sizes))
+        return Room(None, None, tuple(sizes))
     whole = (await ctx.facts(model)).context
-    left = ctx.budget.left.tokens if ctx.budget is not None else None
     context = None if whole is None else max(0, whole - instruction)
-    budget = None if left is None else max(0, left - instruction)
-    room = Room(instruction, context, budget, tuple(sizes))
-    if room.most is None or sum(sorted(sizes)[-most:]) <= room.most:
-        return room
+    if context is None or sum(sorted(sizes)[-most:]) <= context:
+        return Room(instruction, context, tuple(sizes))
     counted = [count.tokens for count in await asyncio.gather(*(_counted(ctx, task, text, model) for text in texts))]
     frame = (await _counted(ctx, task, "", model)).tokens
     too_large = frozenset(
@@ -68,7 +57,7 @@ async def room_for(ctx: Context, task: Task, texts: Sequence[str], model: str, m
     sizes = [
         tokens - frame + INDENT * len(text.splitlines()) + answer for tokens, text in zip(counted, texts, strict=True)
     ]
-    return Room(instruction, context, budget, tuple(sizes), too_large)
+    return Room(instruction, context, tuple(sizes), too_large)
 
 
 def _counted(ctx: Context, task: Task, text: str, model: str) -> Coroutine[Any, Any, Count]:

@@ -77,8 +77,9 @@ def merged(standings: Sequence[Standing]) -> Standing:
 class AskTogether(Node):
     """Ask about some items at once; the value is a `Round`.
 
-    If most of the reply cannot be used, or the server refuses the prompt, what is missing is asked again in two halves,
-    purpose `repair`, down to prompts about a single item.
+    If half of the reply or more cannot be used, or the server refuses the prompt, what is missing is asked again in two
+    halves, purpose `repair`, down to prompts about a single item. So are items that together do not fit in what is left
+    of a budget, which refuses a prompt before a token of it is spent.
     """
 
     kind: ClassVar[str] = "ask"
@@ -108,7 +109,10 @@ class AskTogether(Node):
                 **self.task.asked(len(items)),
             )
         except BudgetExceeded as error:
-            return Round({}, asked, error)
+            if error.unit != "tokens" or len(items) == 1:
+                return Round({}, asked, error)
+            ctx.note(f"{len(items)} inputs do not fit in what is left of the budget; asked in halves")
+            return await self._in_halves(ctx, items, Round({}, asked))
         except (BadRequest, ContextTooLong) as error:
             ctx.note(f"refused: {error}")
             if len(items) == 1:
@@ -146,8 +150,9 @@ class BatchRounds(Node):
     texts: dict[int, str]
     model: str
     first: int = 1
-    """The round to begin with: those before it are in `votes`."""
+    """The number of the first round here: those before it are in `votes`."""
     last: int
+    """How many votes an item has at most."""
     stop: StopName
     seed: str
     """Makes the orders of this batch its own."""
@@ -158,15 +163,13 @@ class BatchRounds(Node):
     """Who is told of every call, and which items are decided."""
 
     async def run(self, ctx: Context) -> Standing:
-        """Children: `round-1`, `round-2`, ..."""
+        """Children: `round-1`, `round-2`, ..., each for the items that are still open."""
         votes = {item: list(self.votes.get(item, ())) for item in self.texts}
         asked: dict[str, tuple[int, ...]] = {}
         refused: dict[int, BackendError] = {}
         heard: dict[tuple[int, ...], dict[int, Vote | None]] = {}
-        for number in range(self.first, self.last + 1):
-            voting = self._undecided(votes, self.last - number + 1)
-            if not voting:
-                break
+        number = self.first
+        while voting := [item for item in self._undecided(votes) if len(votes[item]) < self.last]:
             order = shuffled(voting, self.seed, number, heard)
             known = heard.get(order) if _repeats_itself(ctx, self.model) else None
             found = Round(known) if known is not None else await self._asked(ctx, order, number)
@@ -175,10 +178,11 @@ class BatchRounds(Node):
             refused |= found.refused
             for item, vote in found.votes.items():
                 votes[item].append(vote)
-            self._tell(votes, self.last - number)
+            self._tell(votes)
             if found.ended_by is not None:
-                return Standing(votes, asked, self._undecided(votes, self.last - number), found.ended_by, refused)
-        return Standing(votes, asked, self._undecided(votes, 0), None, refused)
+                return Standing(votes, asked, self._undecided(votes), found.ended_by, refused)
+            number += 1
+        return Standing(votes, asked, self._undecided(votes), None, refused)
 
     async def _asked(self, ctx: Context, order: Sequence[int], number: int) -> Round:
         asking = AskTogether(
@@ -192,14 +196,15 @@ class BatchRounds(Node):
         found: Round = (await ctx.expand({f"round-{number}": asking}))[f"round-{number}"]
         return found
 
-    def _tell(self, votes: dict[int, list[Vote | None]], remaining: int) -> None:
+    def _tell(self, votes: dict[int, list[Vote | None]]) -> None:
         if self.progress is not None:
-            waiting = set(self._undecided(votes, remaining))
-            won = {item for item in waiting if not remaining and winner(votes[item]) is not None}
+            waiting = set(self._undecided(votes))
+            won = {item for item in waiting if len(votes[item]) == self.last and winner(votes[item]) is not None}
             self.progress.decided(item for item in self.texts if item not in waiting - won)
 
-    def _undecided(self, votes: dict[int, list[Vote | None]], remaining: int) -> tuple[int, ...]:
-        return tuple(item for item in self.texts if not RULES[self.stop](votes[item], remaining))
+    def _undecided(self, votes: dict[int, list[Vote | None]]) -> tuple[int, ...]:
+        stopped = RULES[self.stop]
+        return tuple(item for item in self.texts if not stopped(votes[item], self.last - len(votes[item])))
 
 
 def shuffled(items: Sequence[int], seed: str, number: int, before: Collection[tuple[int, ...]] = ()) -> tuple[int, ...]:

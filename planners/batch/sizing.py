@@ -6,11 +6,13 @@ votes go on from those there are, and what a batch leaves over has mostly been a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from msgspec.structs import replace
+from pydantic import ConfigDict
 
 from ...errors import BudgetExceeded
 from ...orchestrator import Context, Node
@@ -33,21 +35,34 @@ class Sized:
     choice: Choice | None = None
     """What is worth remembering; None where nothing was measured to its end."""
     ended_by: BudgetExceeded | None = None
+    single: float | None = None
+    """Tokens of a prompt of its own for an item, mean over the sample; None where none was asked."""
 
 
 class Sizing(Node):
     """Measures ways to ask on a sample; the value is a `Sized`."""
 
     kind: ClassVar[str] = "sizing"
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     sample: Sample
     right: dict[int, str] | None
     """The right answers; None to hold everything against single prompting's own."""
 
+    known: Choice | None = None
+    """What was measured on this very sample before: it is not measured again."""
+
     async def run(self, ctx: Context) -> Sized:
-        """Children: `single-3`; `4-batch-1`, then `4-votes-3-batch-1`, with their rounds; `left-3`."""
+        """Children: `single-3`; `4-batch-1` with its rounds, once more for more votes; `left-3`."""
         texts, search = self.sample.texts, self.sample.search
         singly = await self.sample.singly(ctx, "single", texts, search.model)
+        tokens = tokens_of(ctx.calls(), singly.asked) / len(texts)
+        return dataclasses.replace(await self._found(ctx, singly, tokens), single=tokens)
+
+    async def _found(self, ctx: Context, singly: Round, tokens: float) -> Sized:
+        search = self.sample.search
+        if self.known is not None:
+            return Sized(self.known.way, singly, (f"{self.known}; remembered from an earlier measurement",))
         if singly.ended_by is not None:
             return Sized(SINGLY, singly, ended_by=singly.ended_by)
         # Where single prompting says nothing, only a label can tell who is right.
@@ -62,7 +77,6 @@ class Sizing(Node):
         needed = items_needed(search.floor, accuracy)
         if len(single) < needed:
             return Sized(SINGLY, singly, (too_small(search.floor, len(single), needed),))
-        tokens = tokens_of(ctx.calls(), singly.asked) / len(texts)
         plain = Choice(
             way=SINGLY,
             tokens=tokens,
@@ -71,6 +85,7 @@ class Sizing(Node):
             floor=search.floor,
             items=len(single),
             labelled=self.right is not None,
+            sample=self.sample.mark,
         )
         return await self._grow(ctx, singly, single, plain)
 

@@ -2,7 +2,8 @@
 
 `same` and `confident` are those of BatchPrompt (Lin et al. 2024, arXiv 2309.00384: its released code and its Algorithm
 1): they save the most and can change the outcome. `exact` stops an item only when the remaining rounds cannot change
-who wins, so its outcome is always that of the full vote.
+who wins: such an item has the winner of all its rounds, whatever the others say. Items that stay open are then asked
+among fewer, and may be answered otherwise than in a full batch.
 """
 
 from __future__ import annotations

@@ -96,10 +96,10 @@ class Task:
         """The votes in a reply about `number` items, in the order in which they were shown."""
         labels = None if self.labels is None else list(self.labels)
         if number == 1:
-            single = read_single(said.text, labels)
+            single = read_single(said.text, labels, self.asks_confidence)
             found = {} if single is None else {1: single}
         else:
-            found = (read_json if self.format == "json" else read_lines)(said.text, labels)
+            found = (read_json if self.format == "json" else read_lines)(said.text, labels, self.asks_confidence)
         if said.finish_reason == "length":
             found = {place: answer for place, answer in found.items() if _ended(answer, said.text)}
         return [self._vote(found.get(place), said) for place in range(1, number + 1)]

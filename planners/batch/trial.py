@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from ...errors import BudgetExceeded
 from ...orchestrator import Context
@@ -27,6 +28,11 @@ class Sample:
     texts: Mapping[int, str]
     room: Room
     search: Search
+
+    @property
+    def mark(self) -> str:
+        """What tells this sample from others."""
+        return blake2b("\0".join(self.texts.values()).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     async def singly(self, ctx: Context, name: str, items: Iterable[int], model: str) -> Round:
         """Some of the items, each in a prompt of its own."""
@@ -99,7 +105,7 @@ class Trial:
             sample.texts,
             sample.room,
             Way(self.size, votes),
-            prefix=f"{self.size}-" if self.votes == 0 else f"{self.size}-votes-{votes}-",
+            prefix=f"{self.size}-",
             task=sample.task,
             model=search.model,
             stop=rule_for(search.stop, votes),

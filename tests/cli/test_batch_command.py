@@ -210,7 +210,8 @@ def test_a_budget_ends_it_with_what_is_there_and_a_larger_one_goes_on(laconic: L
     without = [row for row in found if row["mood"] is None]
     assert 0 < len(without) < 7
     assert {row["why"] for row in without} == {"the budget ended before it was asked"}
-    assert f"error: {len(without)} items have no answer: the budget ended before it was asked" in result.stderr
+    assert f"{len(without)} without an answer" in result.stderr
+    assert "error: the budget of the whole run is 170 tokens" in result.stderr
     record = json.loads(laconic("runs", "--json").stdout)[0]
     assert record["status"] == "budget"
     assert f"go on with: laconic batch --resume {record['run']}" in result.stderr

@@ -12,8 +12,10 @@ import pytest
 from laconic.accounting.ledger import Ledger
 from laconic.accounting.store import Store
 from laconic.backends import Request, ScriptedBackend
+from laconic.errors import InputError
 from laconic.evals import Comparison, Data, compare, read_items, read_rows
 from laconic.evals.contestant import contestants
+from laconic.evals.data import Item
 from laconic.evals.scoring import LabelScorer
 from laconic.orchestrator import Flow, Runtime
 
@@ -138,8 +140,50 @@ async def test_items_without_a_label_or_with_one_that_has_no_name_are_left_out(d
 
 async def test_an_item_without_an_answer_counts_as_wrong(data: Data) -> None:
     def mute_about_stones(request: Request) -> str:
-        return "\n".join(line for line in eats(request).splitlines() if not line.startswith("2:")) or "?"
+        return "?" if "stone" in (request.messages or ())[-1].content else eats(request)
 
-    comparison = await run(data, [sorting(2)], ScriptedBackend(mute_about_stones))
+    comparison = await run(data, [sorting(1)], ScriptedBackend(mute_about_stones))
     assert all(row.status == "ok" for row in comparison.rows)
-    assert sum(row.em for row in comparison.rows) == 5.0  # what a batch leaves open is asked again by itself
+    assert {row.id: row.em for row in comparison.rows} == {"a": 1.0, "s": 0.0, "p": 1.0, "b": 1.0, "g": 1.0}
+
+
+async def test_no_answer_is_right_even_where_the_label_is_blank() -> None:
+    blank = Item("x", 1, {"answer": " "})
+    assert await LabelScorer().complaint(blank)
+    assert (await LabelScorer().scores(blank, "")).exact == 0.0
+
+
+async def test_flows_are_not_shown_the_right_answers(data: Data) -> None:
+    backend = ScriptedBackend(eats)
+    await run(data, [sorting(2, item="{{ item }}")], backend)
+    prompts = [message.content for request in backend.requests for message in request.messages or ()]
+    assert any("stone" in prompt for prompt in prompts)
+    assert not any("edible" in prompt for prompt in prompts)
+
+
+async def test_a_budget_that_ends_it_leaves_the_answers_there_are_and_is_told(data: Data) -> None:
+    flow = sorting(2)
+    cut = Flow(
+        name="cut", inputs=flow.inputs, models=MODELS, nodes=flow.nodes, outputs=flow.outputs, budget={"calls": 1}
+    )
+    comparison = await run(data, [cut])
+    assert [row.status for row in comparison.rows] == ["ok", "ok", "budget", "budget", "budget"]
+    assert [row.em for row in comparison.rows] == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+async def test_a_shorter_list_beside_a_failed_node_is_a_failure_like_any_other(data: Data) -> None:
+    flow = sorting(2, output="{{ kinds[:2] }}")
+    nodes = {**flow.nodes, "broken": {"kind": "prompt", "prompt": "{{ kinds.nothing }}"}}
+    broken = Flow(name="broken", inputs=flow.inputs, models=MODELS, nodes=nodes, outputs=flow.outputs)
+    comparison = await run(data, [broken])
+    assert {row.status for row in comparison.rows} == {"failed"}
+
+
+async def test_a_flow_that_needs_more_than_the_list_is_refused_before_it_spends(data: Data) -> None:
+    flow = sorting(2)
+    inputs = {**flow.inputs, "shop": "str"}
+    needy = Flow(name="needy", inputs=inputs, models=MODELS, nodes=flow.nodes, outputs=flow.outputs)
+    backend = ScriptedBackend(eats)
+    with pytest.raises(InputError, match="takes all items at once as 'things', and nothing gives it 'shop'"):
+        await run(data, [flow, needy], backend)
+    assert backend.requests == []

@@ -89,5 +89,6 @@ async def test_the_length_of_an_instruction_comes_to_the_ledger(flow: MakeFlow, 
     with Database(tmp_path / "ledger.db") as database:
         run = await flow(nodes).run(runtime=runtime(None, ledger=Ledger(database)))
         assert run.status == "ok"
+        database.flush()
         said = [call.instruction for call in Ledger.load(database.path).calls]
     assert said == [call.instruction for call in run.ledger.calls] == [40, None]

@@ -329,6 +329,7 @@ def test_a_budget_is_never_exceeded_and_what_was_answered_is_kept(
             assert any(note.startswith("ended early: the budget of ") for note in done.notes)
             assert {d.why for d in done.answers.details if d.answer is None} <= {
                 "the budget ended before it was asked",
+                "the budget ended before it was asked by itself",
                 "the model gave no answer that can be used",
             }
         add_up(done)

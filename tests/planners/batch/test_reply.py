@@ -132,8 +132,29 @@ def test_a_label_with_marks_of_its_own() -> None:
     ],
 )
 def test_how_sure_the_model_says_it_is(said: str, label: str, sure: bool | None) -> None:
-    found = read_lines(f"3: {said}", YES_NO)[3]
+    found = read_lines(f"3: {said}", YES_NO, doubts=True)[3]
     assert (found.label, found.sure) == (label, sure)
+
+
+@pytest.mark.parametrize("said", ["I'm not sure", "make sure", "self-confident", "Sarah is confident"])
+def test_words_of_doubt_are_words_where_nobody_asked_for_doubts(said: str) -> None:
+    assert read_lines(f"3: {said}", None)[3].label == said
+    single = read_single(said, None)
+    assert single is not None
+    assert (single.label, single.sure) == (said, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "Answer: yes", "1: yes", "Input 1: yes.", "```\nyes\n```", "\n The answer: yes (clear)"]
+)
+def test_a_single_answer_is_found_behind_what_announces_it(text: str) -> None:
+    said = read_single(text, YES_NO)
+    assert said is not None
+    assert said.label == "yes"
+    assert text[said.start : said.end] == "yes"
+
+
+def test_labels_may_be_words_of_doubt() -> None:
     assert read_lines("3: sure", ["sure", "unsure"])[3].label == "sure"
 
 

@@ -132,8 +132,7 @@ async def test_votes_are_tried_where_one_does_not_hold_and_no_round_is_paid_twic
     assert "auto: 8 at once, 3 votes: keeps at least 98.7 %" in done.notes[0]
     at_eight = [path for path in paths(done) if path.startswith("answer/calibration/8-")]
     assert sum("/round-1" in path for path in at_eight) == 13
-    assert {path.split("/")[2].rpartition("-batch")[0] or "8" for path in at_eight} == {"8", "8-votes-3"}
-    assert not [path for path in at_eight if "votes-3" in path and "round-1" in path]
+    assert sum("/round-2" in path for path in at_eight) == 13
     assert done.answers.count(None) == 0
 
 
