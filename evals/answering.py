@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from ..accounting.budget import BudgetScope
 from ..accounting.totals import Total
@@ -60,9 +60,24 @@ async def answer(
 async def _row(
     contestant: Contestant, item: Item, key: str, scorer: Scorer, result: Result, seconds: float, said: Any
 ) -> Row:
-    text = _text(said)
-    scores = await scorer.scores(item, text) if result.status == "ok" else Scores(0.0, 0.0)
+    judged = await _judged(contestant, item, key, scorer, said, stands=result.status == "ok")
     ledger = result.ledger
+    return replace(
+        judged,
+        outputs=_small({name: value for name, value in result.outputs.items() if name != contestant.output}),
+        status=_status(result.error, result),
+        published=ledger.view("published:rewoo").total.total,
+        seconds=seconds,
+        steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
+        error="" if result.error is None else str(result.error),
+        **tokens_of(ledger.calls),
+    )
+
+
+async def _judged(contestant: Contestant, item: Item, key: str, scorer: Scorer, said: Any, *, stands: bool) -> Row:
+    """The row of an answer, without what it cost; an answer that does not stand is worth nothing."""
+    text = _text(said)
+    scores = await scorer.scores(item, text) if stands else Scores(0.0, 0.0)
     return Row(
         flow=contestant.name,
         id=item.id,
@@ -70,18 +85,11 @@ async def _row(
         run=contestant.run,
         group=item.group,
         answer=text,
-        outputs=_small({name: value for name, value in result.outputs.items() if name != contestant.output}),
         gold=tuple(scorer.gold(item)),
         score=scorer.measure.name,
         em=scores.exact,
         f1=scores.partial,
-        status=_status(result.error, result),
-        published=ledger.view("published:rewoo").total.total,
-        seconds=seconds,
-        steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
-        error="" if result.error is None else str(result.error),
         finished=time.time(),
-        **tokens_of(ledger.calls),  # type: ignore[arg-type]  # the fields by name, each of its own type
     )
 
 
@@ -106,23 +114,12 @@ async def _rows(
     rows = []
     for place, (item, key) in enumerate(zip(items, keys, strict=True)):
         said = answers[place]
-        text = _text(said)
         # What a budget cut short has the answers that there are; any other failure has none that counts.
         stands = error is None or (result.status == "budget" and said is not None)
-        scores = await scorer.scores(item, text) if stands else Scores(0.0, 0.0)
         share = shares[place]
         rows.append(
-            Row(
-                flow=contestant.name,
-                id=item.id,
-                key=key,
-                run=contestant.run,
-                group=item.group,
-                answer=text,
-                gold=tuple(scorer.gold(item)),
-                score=scorer.measure.name,
-                em=scores.exact,
-                f1=scores.partial,
+            replace(
+                await _judged(contestant, item, key, scorer, said, stands=stands),
                 status="ok" if stands else _status(error, result),
                 prompt=share.prompt,
                 cached=share.cached,
@@ -136,7 +133,6 @@ async def _rows(
                 unknown=unknown_of(spent),
                 estimated=spent.estimated if place == 0 else 0,
                 error="" if stands else str(error),
-                finished=time.time(),
             )
         )
     return rows, error

@@ -78,8 +78,8 @@ class AskTogether(Node):
     """Ask about some items at once; the value is a `Round`.
 
     If half of the reply or more cannot be used, or the server refuses the prompt, what is missing is asked again in two
-    halves, purpose `repair`, down to prompts about a single item. So are items that together do not fit in what is left
-    of a budget, which refuses a prompt before a token of it is spent.
+    halves, purpose `repair`, down to prompts about a single item. Items that together do not fit in what is left of a
+    budget, which refuses a prompt before a token of it is spent, are asked in halves as well.
     """
 
     kind: ClassVar[str] = "ask"
@@ -112,7 +112,7 @@ class AskTogether(Node):
             if error.unit != "tokens" or len(items) == 1:
                 return Round({}, asked, error)
             ctx.note(f"{len(items)} inputs do not fit in what is left of the budget; asked in halves")
-            return await self._in_halves(ctx, items, Round({}, asked))
+            return await self._in_halves(ctx, items, Round({}, asked), self.purpose)
         except (BadRequest, ContextTooLong) as error:
             ctx.note(f"refused: {error}")
             if len(items) == 1:
@@ -126,12 +126,12 @@ class AskTogether(Node):
         if len(items) == 1 or 2 * len(missing) < len(items):
             return Round(votes, asked)
         ctx.note(f"{len(missing)} of {len(items)} inputs have no usable answer; asked again in halves")
-        return await self._in_halves(ctx, missing, Round(votes, asked))
+        return await self._in_halves(ctx, missing, Round(votes, asked), "repair")
 
-    async def _in_halves(self, ctx: Context, missing: Sequence[int], so_far: Round) -> Round:
+    async def _in_halves(self, ctx: Context, missing: Sequence[int], so_far: Round, purpose: str) -> Round:
         parts = {
             f"half-{number}": self.model_copy(
-                update={"texts": {item: self.texts[item] for item in part}, "purpose": "repair"}
+                update={"texts": {item: self.texts[item] for item in part}, "purpose": purpose}
             )
             for number, part in enumerate(halves(missing), start=1)
         }

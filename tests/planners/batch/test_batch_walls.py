@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -31,6 +32,34 @@ async def test_a_batch_that_does_not_fit_in_the_budget_is_asked_in_parts_that_do
     assert [detail.answer for detail in done.answers.details].count("yes") in (1, 2, 3)
     assert max(len(prompt) for prompt in done.prompts()) < 4
     assert done.result.ledger.total().total <= whole - 20
+
+
+async def test_a_failed_attempt_costs_those_it_was_about_and_nobody_else(batching: Any) -> None:
+    def confused_by_a(items: Any) -> list[str | None]:
+        return [None] * len(items) if "a" in items and len(items) > 1 else ["yes"] * len(items)
+
+    done = await batching(["a", "b", "c", "d"], confused_by_a, batch_size=2)
+    asked_again, plain = [done.answers.details[place].share.total for place in (0, 2)]
+    assert asked_again > 1.5 * plain
+    assert sum(detail.share.total for detail in done.answers.details) == done.result.ledger.total().total
+
+
+async def test_who_has_met_no_rule_goes_to_the_last_model_although_somebody_won(batching: Any) -> None:
+    often: Counter[str] = Counter()
+
+    def wavers_on_b(items: Any) -> list[str]:
+        often.update(items)
+        return ["no" if item == "b" and often[item] == 2 else "yes" for item in items]
+
+    def always_no(items: Any) -> list[str]:
+        return ["no"] * len(items)
+
+    done = await batching(
+        ["a", "b", "c"], wavers_on_b, always_no, votes=3, stop="same", last="small", batch_size=3, temperature=1.0
+    )
+    assert done.answers == ["yes", "no", "yes"]
+    assert [detail.by for detail in done.answers.details] == ["batch", "single", "batch"]
+    assert done.prompts("small") == [["b"]]
 
 
 async def test_half_a_surrogate_pair_costs_nobody_an_answer(batching: Any) -> None:
