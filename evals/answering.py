@@ -19,7 +19,7 @@ from ..orchestrator.template import tree_references
 from ..planners.batch.answers import Answers, Share, split
 from .contestant import Contestant
 from .data import Item
-from .rows import Row, tokens_of, unknown_of
+from .rows import Row, tokens_of, tokens_of_share, unknown_of
 from .scoring import Scorer, Scores
 
 MOST_CHARS = 1000
@@ -116,23 +116,21 @@ async def _rows(
         said = answers[place]
         # What a budget cut short has the answers that there are; any other failure has none that counts.
         stands = error is None or (result.status == "budget" and said is not None)
-        share = shares[place]
+        judged = await _judged(contestant, item, key, scorer, said, stands=stands)
         rows.append(
             replace(
-                await _judged(contestant, item, key, scorer, said, stands=stands),
+                judged,
                 status="ok" if stands else _status(error, result),
-                prompt=share.prompt,
-                cached=share.cached,
-                completion=share.completion,
-                total=share.total,
                 published=published[place],
-                calls=share.calls,
-                avoided=avoided[place],
                 seconds=seconds,
                 steps=details[place].rounds if details else 0,
-                unknown=unknown_of(spent),
-                estimated=spent.estimated if place == 0 else 0,
                 error="" if stands else str(error),
+                **tokens_of_share(
+                    shares[place],
+                    avoided=avoided[place],
+                    unknown=unknown_of(spent),
+                    estimated=spent.estimated if place == 0 else 0,
+                ),
             )
         )
     return rows, error

@@ -12,6 +12,7 @@ import msgspec
 from ..accounting.call import Call
 from ..accounting.totals import Total
 from ..errors import InputError
+from ..planners.batch.answers import Share
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,6 +80,20 @@ def tokens_of(calls: Sequence[Call]) -> dict[str, object]:
         "avoided": spent.avoided_prompt + spent.avoided_completion,
         "unknown": unknown_of(total),
         "estimated": total.estimated,
+    }
+
+
+def tokens_of_share(share: Share, *, avoided: int, unknown: tuple[str, ...], estimated: int) -> dict[str, object]:
+    """The token fields of the row of an item that was asked together with others."""
+    return {
+        "prompt": share.prompt,
+        "cached": share.cached,
+        "completion": share.completion,
+        "total": share.total,
+        "calls": share.calls,
+        "avoided": avoided,
+        "unknown": unknown,
+        "estimated": estimated,
     }
 
 
