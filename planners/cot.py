@@ -6,9 +6,9 @@ from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, kind
 from ..orchestrator.answer import short_answer
+from .examples import Examples
 from .exemplars import EXEMPLARS
 from .prompts import cot_prompt
-from .tool_use import Examples
 
 
 @kind("cot")

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .call import Call, canonical, read_call
+from ..tools.text_call import Call, canonical, read_call
 
 _MARKS = r"[\s>*`_•-]*(?:[0-9]{1,3}[.)][\s*`_]*)?"
 _STEP = re.compile(_MARKS + r"#?[Ee]([0-9]+)[*`_]*\s*(?::=|=|:)(.*)", re.DOTALL)

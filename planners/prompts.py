@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..tools.calling import ToolLine
 from .exemplars import EXEMPLARS, Exemplar, Turn, cot_turns, plan_turns, react_turns
-
-
-class ToolLine(NamedTuple):
-    """A tool as a prompt lists it: `search[query]: what it gives`."""
-
-    name: str
-    argument_hint: str
-    description: str
 
 
 class Finding(NamedTuple):

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, ToolName, kind
 from ..orchestrator.answer import short_answer
+from ..tools.calling import Returned, call_tool, tool_lines
+from .examples import Examples, fitting
 from .prompts import observation, react_prompt
-from .tool_use import Examples, Returned, call_tool, fitting, tool_lines
 from .trace import Action, Finish, parse_turn
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, ToolName, kind
+from ..tools.calling import tool_lines
+from .examples import Examples, fitting
 from .plan import Plan
 from .prompts import plan_prompt
 from .rewoo_steps import EvidenceNode, PlainNode, PlanNode, SolveNode
-from .tool_use import Examples, fitting, tool_lines
 
 
 @kind("rewoo")

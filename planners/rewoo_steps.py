@@ -10,11 +10,11 @@ from typing import ClassVar, NamedTuple
 from ..errors import PlanError
 from ..orchestrator import Context, Node
 from ..orchestrator.answer import short_answer
+from ..tools.calling import call_tool, shorten
 from .direct import answer_directly
 from .exemplars import Turn
 from .plan import Plan, PlanStep, parse_plan
 from .prompts import Finding, compress_prompt, repair_prompt, solve_prompt
-from .tool_use import call_tool, shorten
 
 DISTILLED_TOKENS = 32
 """Most tokens of what a worker takes from a piece of evidence: a name, a date, a number."""

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..orchestrator.answer import short_answer, unmarked
-from .call import Call, read_call
+from ..tools.text_call import Call, read_call
 
 _LINE = r"(?im)^[\s>*`_#-]*(?:[0-9]{1,3}[.)]\s*)?"
 _BEHIND = r"(?:\s*[0-9]{1,3})?[\s*`_]*:[*`_]*"

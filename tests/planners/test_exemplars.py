@@ -11,7 +11,6 @@ from laconic.planners.exemplars import EXEMPLARS, Exemplar, cot_turns, plan_turn
 from laconic.planners.plan import parse_plan
 from laconic.planners.prompts import (
     Finding,
-    ToolLine,
     cot_prompt,
     direct_prompt,
     observation,
@@ -21,6 +20,7 @@ from laconic.planners.prompts import (
     solve_prompt,
 )
 from laconic.planners.trace import Action, Finish, parse_turn
+from laconic.tools.calling import ToolLine
 
 TOOLS = ("search", "calculator")
 LINES = [ToolLine("search", "query", "passages"), ToolLine("calculator", "expression", "a value")]

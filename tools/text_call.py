@@ -1,6 +1,6 @@
 """The text form of a tool call, `tool[input]`, as plans and traces write it.
 
-Shared by the plan grammar (`plan.py`) and the trace grammar (`trace.py`). Tolerates what small models write instead:
+Plans (`planners/plan.py`), traces (`planners/trace.py`) and agents (`agents/`) read it. Tolerates what small models write instead:
 `tool("input")`, `tool(query="input")`, markdown around the call, another case of the name, a missing last bracket.
 """
 

@@ -1,21 +1,23 @@
-"""What planners that call tools have in common: listing them, fitting examples to them, calling one without failing."""
+"""Calling tools for a model: listing them, and calling one without failing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import BackendError, NodeError, ToolError
 from ..orchestrator import Context, Tool
-from .exemplars import EXEMPLARS, Exemplar
-from .prompts import ToolLine
-
-Examples = bool | tuple[Exemplar, ...]
-"""What a node may say about examples: the built-in ones, none, or its own."""
 
 CHARACTERS_PER_TOKEN = 4
 """Roughly, in English. Caps on what tools return are cut by it: exact enough for a cap, and it asks no server."""
+
+
+class ToolLine(NamedTuple):
+    """A tool as a prompt lists it: `search[query]: what it gives`."""
+
+    name: str
+    argument_hint: str
+    description: str
 
 
 class Returned(NamedTuple):
@@ -28,21 +30,6 @@ class Returned(NamedTuple):
 def tool_lines(tools: Mapping[str, Tool], names: Sequence[str]) -> list[ToolLine]:
     """The offered tools as a prompt lists them, each on one line."""
     return [ToolLine(name, tools[name].argument(), " ".join(tools[name].description.split())) for name in names]
-
-
-def fitting(examples: Examples, tools: Mapping[str, Tool], names: Sequence[str]) -> tuple[Exemplar, ...]:
-    """The examples that use only offered tools, which they call by kind or by name, under the names they have here.
-
-    An example with a tool that is not offered would teach the model to call it.
-    """
-    if isinstance(examples, bool):
-        examples = EXEMPLARS if examples else ()
-    offered = {tools[name].kind: name for name in reversed(names)} | {name: name for name in names}
-    return tuple(
-        replace(exemplar, steps=tuple(replace(step, tool=offered[step.tool]) for step in exemplar.steps))
-        for exemplar in examples
-        if all(step.tool in offered for step in exemplar.steps)
-    )
 
 
 async def call_tool(ctx: Context, names: Sequence[str], tool: str, argument: str, *, most_tokens: int) -> Returned:
