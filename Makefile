@@ -30,7 +30,7 @@ lint: .venv/ready  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	@mkdir -p .lint && ln -sfn .. .lint/laconic
 	MYPYPATH=.lint $(BIN)/mypy --strict -p laconic.errors -p laconic.lazy -p laconic.backends -p laconic.accounting -p laconic.orchestrator \
-		-p laconic.tools -p laconic.planners -p laconic.routers -p laconic.evals -p laconic.cli
+		-p laconic.tools -p laconic.planners -p laconic.routers -p laconic.agents -p laconic.evals -p laconic.cli
 	MYPYPATH=.lint:benchmarks $(BIN)/mypy --strict --explicit-package-bases benchmarks/*.py scripts/*.py
 
 bench: .venv/ready  ## ratios against peers, measured in one run

@@ -5,6 +5,7 @@
     │   └── InputError                    a run was given the wrong inputs or data
     ├── NodeError                         a node failed while it ran
     ├── PlanError (ValueError)            a model's plan does not parse
+    ├── MessageError (ValueError)         what an agent wrote does not follow its protocol
     ├── ToolError                         a tool could not do what it was asked
     │   ├── SQLRefused                    a statement that is not let through to a database
     │   └── SQLFailed                     a database that cannot be read, or a query that it could not answer
@@ -44,6 +45,7 @@ __all__ = [
     "LaconicError",
     "LedgerError",
     "MalformedAnswer",
+    "MessageError",
     "ModelFileError",
     "NodeError",
     "PlanError",
@@ -92,6 +94,10 @@ class NodeError(LaconicError):
 
 class PlanError(LaconicError, ValueError):
     """A model's plan does not parse; the message is fit to be sent back to the model."""
+
+
+class MessageError(LaconicError, ValueError):
+    """What an agent wrote does not follow its protocol; the message is fit to be sent back to the model."""
 
 
 class ToolError(LaconicError):

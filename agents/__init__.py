@@ -1,1 +1,43 @@
-"""Reserved floor."""
+"""Kinds of node in which several agents talk, and the forms in which they do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .message import Message
+    from .protocol import PROTOCOLS, Content, Protocol, protocol
+    from .protocols.plain import Concise, Plain
+    from .spoken import Spoken
+    from .team import Team
+    from .topologies.pair import Pair
+
+__all__ = [
+    "PROTOCOLS",
+    "Agent",
+    "Concise",
+    "Content",
+    "Message",
+    "Pair",
+    "Plain",
+    "Protocol",
+    "Spoken",
+    "Team",
+    "protocol",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "agent": ("Agent",),
+        "message": ("Message",),
+        "protocol": ("PROTOCOLS", "Content", "Protocol", "protocol"),
+        "protocols.plain": ("Concise", "Plain"),
+        "spoken": ("Spoken",),
+        "team": ("Team",),
+        "topologies.pair": ("Pair",),
+    },
+)

@@ -18,8 +18,30 @@ BELOW = {
     "tools": {"backends", "accounting", "orchestrator"},
     "planners": {"backends", "accounting", "orchestrator", "tools"},
     "routers": {"backends", "accounting", "orchestrator", "tools"},
-    "evals": {"backends", "accounting", "orchestrator", "tools", "planners", "routers", "workflows", "version"},
-    "cli": {"backends", "accounting", "orchestrator", "tools", "planners", "routers", "evals", "workflows", "version"},
+    "agents": {"backends", "accounting", "orchestrator", "tools"},
+    "evals": {
+        "backends",
+        "accounting",
+        "orchestrator",
+        "tools",
+        "planners",
+        "routers",
+        "agents",
+        "workflows",
+        "version",
+    },
+    "cli": {
+        "backends",
+        "accounting",
+        "orchestrator",
+        "tools",
+        "planners",
+        "routers",
+        "agents",
+        "evals",
+        "workflows",
+        "version",
+    },
 }
 
 

@@ -1,7 +1,8 @@
 """The text form of a tool call, `tool[input]`, as plans and traces write it.
 
-Plans (`planners/plan.py`), traces (`planners/trace.py`) and agents (`agents/`) read it. Tolerates what small models write
-instead: `tool("input")`, `tool(query="input")`, markdown around the call, another case of the name, a missing last bracket.
+Plans (`planners/plan.py`), traces (`planners/trace.py`) and agents (`agents/`) read it. Tolerates what small models
+write instead: `tool("input")`, `tool(query="input")`, markdown around the call, another case of the name, a missing
+last bracket.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Speak: one agent's turn, as a node. Its calls, a repair included, are booked under its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
+
+from ..backends.request import Completion
+from ..errors import LaconicError, MessageError
+from ..orchestrator import Context, Node
+from ..tools.calling import call_tool
+from ..tools.text_call import read_call
+from .agent import Seat
+from .protocol import Content, Protocol
+
+CALL = "Call:"
+"""What a line that calls a tool begins with."""
+RESULT_TOKENS = 400
+"""About how many tokens of what a tool returned are shown."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What an agent said in its turn."""
+
+    text: str
+    """As it is delivered."""
+    answer: str | None
+    understood: bool
+    tokens: int | None
+    """Tokens that were generated for it; None where the server did not say."""
+
+
+class Speak(Node):
+    """Let an agent say one thing; the value is an `Utterance`.
+
+    A message that does not follow the protocol is repaired once; if the second does not either, it is delivered as it
+    is, without an answer.
+    """
+
+    kind: ClassVar[str] = "speak"
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    seat: Seat
+    protocol: Protocol
+    turns: list[dict[str, str]]
+    """The prompt, its last turn the user's."""
+    most: int
+    """Most tokens of a message."""
+    calls: int
+    """Most calls of tools."""
+    failures: dict[str, LaconicError]
+    """Where a failure is put, by the path of this node: those who spoke at the same time keep their turns."""
+
+    async def run(self, ctx: Context) -> Utterance:
+        """A call of the model, more after each tool, and one more for a repair."""
+        try:
+            return await self._utterance(ctx)
+        except LaconicError as error:
+            self.failures[ctx.path] = error
+            raise
+
+    async def _utterance(self, ctx: Context) -> Utterance:
+        turns = list(self.turns)
+        said = await self._asked(ctx, turns, "message")
+        for _ in range(self.calls):
+            wanted = called(said.text) if self.seat.tools else None
+            if wanted is None:
+                break
+            call = read_call(wanted, self.seat.tools)
+            if call is None:
+                result = f"a call is written as {CALL} tool[input]"
+            else:
+                result = (
+                    await call_tool(ctx, self.seat.tools, call.tool, call.argument, most_tokens=RESULT_TOKENS)
+                ).text
+            turns += [_turn("assistant", said.text.strip()), _turn("user", f"Result: {result}")]
+            said = await self._asked(ctx, turns, "message")
+        try:
+            return self._delivered(said, self.protocol.parse(said.text))
+        except MessageError as error:
+            ctx.note(f"repaired: {error}")
+            turns += [
+                _turn("assistant", said.text.strip()),
+                _turn("user", f"That cannot be used: {error}. Write it again."),
+            ]
+        said = await self._asked(ctx, turns, "repair")
+        try:
+            return self._delivered(said, self.protocol.parse(said.text))
+        except MessageError as error:
+            ctx.note(f"delivered as it is: {error}")
+            return Utterance(said.text.strip(), None, False, said.usage.completion)
+
+    def _delivered(self, said: Completion, content: Content) -> Utterance:
+        return Utterance(self.protocol.encode(content), content.answer, True, said.usage.completion)
+
+    async def _asked(self, ctx: Context, turns: list[dict[str, str]], purpose: str) -> Completion:
+        how: dict[str, Any] = {}
+        if not self.seat.tools:
+            how["schema"] = self.protocol.form()
+        return await ctx.complete(
+            turns, model=self.seat.model, purpose=purpose, max_tokens=self.most, agent=self.seat.name, **how
+        )
+
+
+def called(text: str) -> str | None:
+    """What stands behind the first `Call:` that begins a line; None if nothing is called."""
+    for line in text.splitlines():
+        if line.strip().startswith(CALL):
+            return line.strip().removeprefix(CALL).strip()
+    return None
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}

@@ -1,0 +1,35 @@
+"""Spoken: what a conversation came to, with how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .ending import Reason
+from .message import Message
+
+
+class Spoken(str):
+    """The answer of a team. In a template `{{ team }}` is the answer, `{{ team.ended }}` why the conversation ended."""
+
+    messages: tuple[Message, ...]
+    ended: Reason
+    agreed: bool
+    """Whether all agents gave this answer."""
+
+    def __new__(cls, answer: str, messages: Sequence[Message], ended: Reason) -> Spoken:
+        """An answer with the conversation that it came from."""
+        spoken = super().__new__(cls, answer)
+        spoken.messages = tuple(messages)
+        spoken.ended = ended
+        spoken.agreed = ended == "agreed"
+        return spoken
+
+    @property
+    def turns(self) -> int:
+        """How many messages agents sent."""
+        return sum(message.act != "step" for message in self.messages)
+
+    @property
+    def message_tokens(self) -> int:
+        """Tokens of the messages, as far as servers said: what papers on agents' protocols count, and nothing else."""
+        return sum(message.tokens or 0 for message in self.messages)

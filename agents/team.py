@@ -1,0 +1,116 @@
+"""Team: what all topologies have in common: agents, protocol, what is seen, and how a conversation is closed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from ..errors import BudgetExceeded, NodeError
+from ..orchestrator import Context, Node, Template
+from ..orchestrator.part import PartMark
+from .agent import Agent, seated
+from .briefing import Briefing
+from .conversation import Conversation, Limits
+from .ending import Ended, Reason, last_answers, majority
+from .matter import Matter
+from .protocol import ProtocolField
+from .protocols.plain import Plain
+from .sight import Sees
+from .spoken import Spoken
+
+
+class Team(Node):
+    """Agents that answer a question together; the value is their answer, a `Spoken`."""
+
+    least: ClassVar[int] = 2
+    """How many agents the topology needs."""
+
+    agents: Annotated[list[Agent], PartMark()] = Field(description="Who takes part, in the order in which they speak.")
+    task: Template = Field(description="What everybody is told: the question.")
+    protocol: ProtocolField = Field(default=Plain(), description="The form of their messages.")
+    sees: Sees = Field(
+        default="all",
+        description="What an agent is shown of what was said: all; the last messages; the newest of each predecessor; "
+        "or, in a world, what was done in earlier steps and what was said in this one.",
+    )
+    last: int = Field(default=2, ge=1, description="With `sees: last`: how many messages.")
+    max_turns: int = Field(default=12, ge=1, description="Most messages of all agents together.")
+    max_tokens: int = Field(default=160, ge=1, description="Most tokens of one message.")
+    message_tokens: int | None = Field(default=None, ge=1, description="Most tokens of all messages together.")
+    max_calls: int = Field(default=3, ge=1, description="Most calls of tools in one turn.")
+
+    @model_validator(mode="after")
+    def _has_a_team(self) -> Self:
+        names = Counter(agent.name for agent in self.agents)
+        twice = next((name for name, number in names.items() if number > 1), None)
+        if twice is not None:
+            raise ValueError(f"two agents are called {twice!r}: messages and bill tell agents apart by name")
+        if len(self.agents) < self.least:
+            raise ValueError(f"a team of this kind needs at least {self.least} agents, not {len(self.agents)}")
+        return self
+
+    @abstractmethod
+    async def converse(self, talk: Conversation) -> tuple[str, Reason]:
+        """Let the agents speak until there is an answer, and say why it is one. What `talk` raises ends it."""
+
+    def roles(self) -> dict[str, str]:
+        """What the topology tells each agent to do."""
+        return {}
+
+    def predecessors(self) -> dict[str, list[str]]:
+        """Whose messages each agent answers, where that is not everybody's."""
+        return {}
+
+    async def run(self, ctx: Context) -> Spoken:
+        """One conversation. Children: the turns, `1-alice`, `2-bob`, ..."""
+        seats = tuple(seated(ctx, agent) for agent in self.agents)
+        task = ctx.text(self.task).strip()
+        protocol = await self.protocol.agreed(ctx, task, seats)
+        briefing = Briefing(
+            {seat.name: seat for seat in seats},
+            protocol,
+            ctx.tools,
+            self.roles(),
+            self.sees,
+            self.last,
+            self.predecessors(),
+        )
+        limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
+        talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
+        try:
+            answer, reason = await self.converse(talk)
+        except Ended as ended:
+            return self._cut_off(talk, ended)
+        return _closed(talk, answer, reason)
+
+    def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
+        """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did."""
+        answer = majority(list(last_answers(talk.messages, talk.names).values()))
+        if isinstance(ended.error, BudgetExceeded):
+            if answer is None:
+                raise ended.error
+            talk.ctx.cut_short(ended.error)
+        elif answer is None:
+            why = f"{ended.error}" if ended.error is not None else WHY[ended.reason]
+            raise NodeError(f"nobody gave an answer in {len(talk.messages)} messages, and then {why}") from ended.error
+        elif ended.error is not None:
+            talk.ctx.note(f"ended by a failure: {ended.error}")
+        return _closed(talk, answer, ended.reason)
+
+
+WHY: dict[Reason, str] = {
+    "turns": "`max_turns` was reached",
+    "tokens": "`message_tokens` was reached",
+    "silent": "all fell silent",
+    "repeating": "all repeated themselves",
+    "unreadable": "no message followed the protocol",
+}
+
+
+def _closed(talk: Conversation, answer: str, reason: Reason) -> Spoken:
+    spoken = Spoken(answer, talk.messages, reason)
+    talk.ctx.note(f"{reason} after {spoken.turns} messages with {spoken.message_tokens:,} tokens")
+    return spoken
