@@ -10,16 +10,26 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .message import Message
     from .protocol import PROTOCOLS, Content, Protocol, protocol
+    from .protocols.autoform import AutoForm
+    from .protocols.custom import Custom
+    from .protocols.json_message import JSONMessage
+    from .protocols.keyvalue import KeyValue
+    from .protocols.kqml import KQML
     from .protocols.plain import Concise, Plain
     from .spoken import Spoken
     from .team import Team
     from .topologies.pair import Pair
 
 __all__ = [
+    "KQML",
     "PROTOCOLS",
     "Agent",
+    "AutoForm",
     "Concise",
     "Content",
+    "Custom",
+    "JSONMessage",
+    "KeyValue",
     "Message",
     "Pair",
     "Plain",
@@ -35,6 +45,11 @@ __getattr__, __dir__ = lazily(
         "agent": ("Agent",),
         "message": ("Message",),
         "protocol": ("PROTOCOLS", "Content", "Protocol", "protocol"),
+        "protocols.autoform": ("AutoForm",),
+        "protocols.custom": ("Custom",),
+        "protocols.json_message": ("JSONMessage",),
+        "protocols.keyvalue": ("KeyValue",),
+        "protocols.kqml": ("KQML",),
         "protocols.plain": ("Concise", "Plain"),
         "spoken": ("Spoken",),
         "team": ("Team",),

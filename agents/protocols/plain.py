@@ -5,15 +5,11 @@ What a compact form saves beyond `concise` is the form's doing; what `concise` s
 
 from __future__ import annotations
 
-import re
-
 from ...errors import MessageError
 from ..protocol import Content, Protocol, protocol
+from .answer_line import ASKED_FOR, joined, parted, read_answer
 
-ANSWER = re.compile(
-    r"^[ \t>*_`-]*(?:final[ \t]+)?answer[*_`]*[ \t]*:[*_` \t]*(.*?)[*_` \t]*$", re.IGNORECASE | re.MULTILINE
-)
-"""A line that gives the answer."""
+EMPTY = "the message is empty: say what the others need, or give the answer"
 
 
 @protocol("plain")
@@ -22,26 +18,18 @@ class Plain(Protocol):
 
     def instruction(self) -> str:
         """The place of the answer is all that is asked for."""
-        return (
-            "Write your message to the others in plain language. "
-            'Once you know the answer, end with a line "Answer: <the answer in a few words>".'
-        )
+        return f"Write your message to the others in plain language. {ASKED_FOR}"
 
     def parse(self, text: str) -> Content:
         """The last answer line is the answer; the rest is the text."""
-        found = [match for match in ANSWER.finditer(text) if match[1]]
-        rest = ANSWER.sub("", text)
-        content = Content(
-            "\n".join(line.rstrip() for line in rest.splitlines() if line.strip()), found[-1][1] if found else None
-        )
-        if not content.text and content.answer is None:
-            raise MessageError("the message is empty: say what the others need, or give the answer")
+        content = parted(text, read_answer)
+        if not content:
+            raise MessageError(EMPTY)
         return content
 
     def encode(self, content: Content) -> str:
         """The text, and the answer on a line of its own."""
-        answer = [] if content.answer is None else [f"Answer: {content.answer}"]
-        return "\n".join([*([content.text] if content.text else []), *answer])
+        return joined(content, read_answer)
 
 
 @protocol("concise")
