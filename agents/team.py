@@ -108,6 +108,8 @@ class Team(Node):
     def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
         """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did."""
         answer = majority(list(last_answers(talk.messages, talk.names).values()))
+        if answer is None:
+            _note(talk, ended.reason)
         if isinstance(ended.error, BudgetExceeded):
             if answer is None:
                 raise ended.error
@@ -130,9 +132,12 @@ WHY: dict[Reason, str] = {
 
 
 def _closed(talk: Conversation, answer: str, reason: Reason) -> Spoken:
+    return Spoken(answer, talk.messages, reason, _note(talk, reason))
+
+
+def _note(talk: Conversation, reason: Reason) -> Bill:
+    """Say how the conversation ended and what it cost; an answer is not needed for that."""
     bill = Bill.of(talk.ctx.calls(), talk.messages, talk.ctx.path)
-    spoken = Spoken(answer, talk.messages, reason, bill)
-    talk.ctx.note(f"{reason} after {spoken.turns} messages")
-    for line in bill.lines():
+    for line in (f"{reason} after {bill.turns} messages", *bill.lines()):
         talk.ctx.note(line)
-    return spoken
+    return bill
