@@ -12,6 +12,7 @@ from ..errors import BudgetExceeded, NodeError
 from ..orchestrator import Context, Node, Template
 from ..orchestrator.part import PartMark
 from .agent import Agent, seated
+from .bill import Bill
 from .briefing import Briefing
 from .conversation import Conversation, Limits
 from .ending import Ended, Reason, last_answers, majority
@@ -20,6 +21,10 @@ from .protocol import ProtocolField
 from .protocols.plain import Plain
 from .sight import Sees
 from .spoken import Spoken
+from .summary import Summaries
+
+TAKEN = ("answer", "call", "result", "summary")
+"""What no agent is called, because lines that are not messages begin so."""
 
 
 class Team(Node):
@@ -33,10 +38,19 @@ class Team(Node):
     protocol: ProtocolField = Field(default=Plain(), description="The form of their messages.")
     sees: Sees = Field(
         default="all",
-        description="What an agent is shown of what was said: all; the last messages; the newest of each predecessor; "
-        "or, in a world, what was done in earlier steps and what was said in this one.",
+        description="What an agent is shown of what was said to it: all; the last messages; the newest of each "
+        "predecessor; a summary and the last; in a world, what was done in earlier steps and what was said in this one "
+        "(state); or everything, whoever it was said to, and what each agent knows.",
     )
     last: int = Field(default=2, ge=1, description="With `sees: last`: how many messages.")
+    refers: bool = Field(
+        default=False, description="Refer to what was said once by its id; who has not seen it is shown it once."
+    )
+    summarize_above: int = Field(
+        default=300,
+        ge=1,
+        description="With `sees: summary`: tokens of messages that are not in it above which it is renewed.",
+    )
     max_turns: int = Field(default=12, ge=1, description="Most messages of all agents together.")
     max_tokens: int = Field(default=160, ge=1, description="Most tokens of one message.")
     message_tokens: int | None = Field(default=None, ge=1, description="Most tokens of all messages together.")
@@ -48,6 +62,9 @@ class Team(Node):
         twice = next((name for name, number in names.items() if number > 1), None)
         if twice is not None:
             raise ValueError(f"two agents are called {twice!r}: messages and bill tell agents apart by name")
+        taken = next((name for name in names if name.lower() in TAKEN), None)
+        if taken is not None:
+            raise ValueError(f"no agent can be called {taken!r}: lines of the prompts begin with that word")
         if len(self.agents) < self.least:
             raise ValueError(f"a team of this kind needs at least {self.least} agents, not {len(self.agents)}")
         return self
@@ -77,6 +94,8 @@ class Team(Node):
             self.sees,
             self.last,
             self.predecessors(),
+            self.refers,
+            Summaries(self.summarize_above),
         )
         limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
         talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
@@ -89,6 +108,8 @@ class Team(Node):
     def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
         """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did."""
         answer = majority(list(last_answers(talk.messages, talk.names).values()))
+        if answer is None:
+            _note(talk, ended.reason)
         if isinstance(ended.error, BudgetExceeded):
             if answer is None:
                 raise ended.error
@@ -111,6 +132,12 @@ WHY: dict[Reason, str] = {
 
 
 def _closed(talk: Conversation, answer: str, reason: Reason) -> Spoken:
-    spoken = Spoken(answer, talk.messages, reason)
-    talk.ctx.note(f"{reason} after {spoken.turns} messages with {spoken.message_tokens:,} tokens")
-    return spoken
+    return Spoken(answer, talk.messages, reason, _note(talk, reason))
+
+
+def _note(talk: Conversation, reason: Reason) -> Bill:
+    """Say how the conversation ended and what it cost; an answer is not needed for that."""
+    bill = Bill.of(talk.ctx.calls(), talk.messages, talk.ctx.path)
+    for line in (f"{reason} after {bill.turns} messages", *bill.lines()):
+        talk.ctx.note(line)
+    return bill
