@@ -13,7 +13,7 @@ from ..errors import BudgetExceeded, LaconicError
 from ..orchestrator import Context
 from .agent import Seat
 from .briefing import Briefing
-from .ending import Ended, agreed, nothing_new
+from .ending import Ended, agreed, given_back, nothing_new
 from .matter import Matter
 from .message import Act, Message
 from .protocol import Protocol
@@ -125,7 +125,7 @@ class Conversation:
             to=self._readers(name, to),
             act=act,
             text=said.text,
-            answer=said.answer,
+            answer=said.answer or given_back(said.text, self.messages, self.step),
             step=self.step,
             understood=said.understood,
             tokens=said.tokens,
