@@ -16,7 +16,7 @@ from .plain import EMPTY
 MOST_CHARACTERS = 20_000
 """Of a message that are looked at."""
 MOST_SECONDS = 0.25
-"""That a pattern may take for one message."""
+"""Of processor time that a pattern may take for one message."""
 _HARD = ("a" * 2_000 + "!", "a " * 1_000 + "!", " " * 2_000 + "!", "0" * 2_000 + "!", "a: a\n" * 400 + "!")
 """Texts on which patterns that go back too often show it."""
 

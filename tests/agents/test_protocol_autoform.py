@@ -99,6 +99,38 @@ def test_what_the_store_holds_is_cleaned_as_well():
     assert "trap" not in shown
 
 
+def test_items_that_begin_together_share_one_choice_and_examples_may_come_from_inputs():
+    backend = ScriptedBackend(talks)
+    flow = Flow(
+        name="talk",
+        inputs={"questions": "list"},
+        models={"large": {"backend": "scripted", "model": "scripted"}},
+        nodes={
+            "team": {
+                "kind": "pair",
+                "agents": AGENTS,
+                "for_each": "{{ questions }}",
+                "task": "{{ item }}",
+                "protocol": {"kind": "autoform", "per": "task", "examples": "{{ questions }}"},
+            }
+        },
+        outputs={"answer": "{{ team }}"},
+    )
+    result = flow.run_sync(questions=["Who?", "Where?"], runtime=Runtime(backends={"large": backend}, store=Store()))
+    assert result.outputs["answer"] == ["x", "x"]
+    asked = [
+        request.messages[0].content for request in backend.requests if "You are " not in request.messages[0].content
+    ]
+    assert len(asked) == 1
+    assert "Who?" in asked[0]
+    assert "Where?" in asked[0]
+
+
+def test_examples_that_are_no_list_are_refused():
+    result = several(ScriptedBackend(talks), store=None, examples="Who?")
+    assert "list of at least one task" in str(result.error)
+
+
 class Noted(Store):
     """A store that tells under which keys something was remembered."""
 

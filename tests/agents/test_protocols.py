@@ -35,42 +35,14 @@ ANY = [Plain(), Concise(), AutoForm(per="message"), JSONMessage(), KQML()]
 """Those that carry every content."""
 ALL = [*ANY, KeyValue(), TAGGED]
 
-pieces = st.sampled_from(
-    [
-        *[
-            "Answer:",
-            "answer:",
-            "**Answer:** ",
-            "\\",
-            "\n",
-            "\r",
-            "\u2028",
-            '"',
-            "'",
-            "`",
-            "*",
-            "(",
-            ")",
-            ":",
-            " :answer x",
-        ],
-        *[
-            "(tell :content ",
-            "(ask :content",
-            ' "',
-            '\\"',
-            '{"say":',
-            "}",
-            "```",
-            "```json\n",
-            "- ",
-            "> ",
-            "<m>",
-            "</m>",
-        ],
-        *["<a>x</a>", "say", "a: b", "key:", "Final answer: ", "é", "日本", "🙂", " ", "\t", "null", "\ud83d"],
-    ]
-)
+PIECES = [
+    "Answer:", "answer:", "**Answer:** ", "Final answer: ", "\\", "\n", "\r", "\u2028", " ", "\t", "\ud83d", "é", "🙂",
+    "(tell :content x)", "(ask :content x)",
+    '"', "'", "`", "*", "(", ")", ":", " :answer x", "(tell :content ", "(ask :content", ' "', '\\"', '{"say":', "}",
+    "say", "null", "```", "```json\n", "- ", "> ", "<m>", "</m>", "<a>x</a>", "a: b", "key:",
+]  # fmt: skip
+"""What the forms consist of, and what is easily lost."""
+pieces = st.sampled_from(PIECES)
 texts = st.lists(st.one_of(pieces, st.text(max_size=5)), max_size=12).map("".join)
 contents = st.builds(Content, texts, st.one_of(st.none(), texts))
 
@@ -206,6 +178,8 @@ def test_an_expression_told_is_not_an_expression_made():
     quoted = '(tell :content "(ask :content who)")'
     assert KQML().parse(quoted) != KQML().parse("(ask :content who)")
     assert KQML().encode(KQML().parse(quoted)) == "(tell :content (ask :content who))"
+    for text in ("(ask :content who)", "(tell :content who)", "(tell :content (tell :content who))", "(tell)", "(ask)"):
+        assert KQML().parse(KQML().encode(Content(text))) == Content(text)
 
 
 def test_the_schema_of_json_takes_what_is_asked_for_and_nothing_else(converse):
