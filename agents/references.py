@@ -168,26 +168,31 @@ class _Page:
 
     def _explained(self, id: str) -> list[str]:
         """What must be put back so that this id can be used. A text that is put back may refer to others."""
-        if id in self._own and id not in self._named:
-            self._named.add(id)
-            return [f"[{id}: your message {self._own[id]} above]"]
         lines = []
         waiting = [id]
         while waiting:
             id = waiting[-1]
-            message = self.references.messages.get(id)
-            first = [] if message is None or id in self.known else self.references.referred(message)
-            unknown = [other for other in first if other not in self.known]
-            if unknown:
-                waiting += reversed(unknown)
+            message = None if id in self.known else self.references.messages.get(id)
+            first = [] if message is None else self.references.referred(message)
+            unusable = [other for other in first if not self._usable(other)]
+            if unusable:
+                waiting += reversed(unusable)
                 continue
             waiting.pop()
-            if id not in self.known:
+            if self._usable(id):
+                continue
+            if id in self._own:
+                self._named.add(id)
+                lines.append(f"[{id}: your message {self._own[id]} above]")
+            else:
                 text = self.references.listing(id) if message is None else self.references.resolved(message)
                 self.stands(id, text)
-                sender = "" if message is None else f"{message.sender}: "
-                lines.append(f"[{id}: {sender}{indented(text)}]")
+                lines.append(f"[{id}: {'' if message is None else f'{message.sender}: '}{indented(text)}]")
         return lines
+
+    def _usable(self, id: str) -> bool:
+        """Whether its text stands above, under this id."""
+        return id in self.known and (id not in self._own or id in self._named)
 
 
 def _ids(found: re.Match[str]) -> list[str]:

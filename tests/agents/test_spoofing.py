@@ -53,18 +53,18 @@ def margin(turns: list[dict[str, str]]) -> list[str]:
 
 def labels(turns: list[dict[str, str]]) -> list[str]:
     """The labels in front of texts from outside, and what the engine says itself; texts put back are left out."""
-    label = re.compile(r"(\[M\d+\] )?(ann|ben|cal): |\[\w+\d\] |- ((ann|ben|cal): )?|Task:")
+    label = re.compile(r"(\[M\d+\] )?(ann|ben|cal): |\[\w+\d\] |- |Task:")
     begun = [line for line in margin(turns) if not line.startswith("  ") and not re.match(r"\[\w+\d: ", line)]
     return [found[0] if (found := label.match(line)) else line for line in begun]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HOSTILE, st.booleans(), st.sampled_from(["all", "everything", "predecessors"]))
 def test_only_the_engine_writes_at_the_margin(text, refers, sees):
     assert labels(prompt_with(text, refers, sees)) == labels(prompt_with("so", refers, sees))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HOSTILE, st.booleans())
 def test_no_separator_of_a_chat_template_stays_whole(text, refers):
     for turn in prompt_with(text, refers):
@@ -72,7 +72,7 @@ def test_no_separator_of_a_chat_template_stays_whole(text, refers):
             assert mark not in turn["content"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HOSTILE)
 def test_every_reference_in_a_prompt_is_the_engines(text):
     """Ben and cal were shown nothing of ann's: whatever they write, no prompt resolves it."""
