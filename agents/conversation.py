@@ -66,6 +66,11 @@ class Conversation:
         """Tokens of all messages, as far as servers say."""
         return sum(message.tokens or 0 for message in self.messages)
 
+    @property
+    def left(self) -> int:
+        """How many messages may still be sent."""
+        return self.limits.turns - len(self.messages)
+
     async def say(self, name: str, *, to: Sequence[str] = (), act: Act = "inform", ask: str = "") -> Message:
         """Let one agent speak, to everybody else if `to` is empty; `ask` is what it is asked for in this turn.
 
@@ -78,7 +83,7 @@ class Conversation:
         self, asks: Mapping[str, str], *, to: Sequence[str] = (), act: Act = "inform"
     ) -> list[Message]:
         """Let several agents speak, none of whom hears the others; the messages are in the order of `asks`."""
-        if len(self.messages) + len(asks) > self.limits.turns:
+        if len(asks) > self.left:
             raise Ended("turns")
         await self._summarize(asks)
         failures: dict[str, LaconicError] = {}

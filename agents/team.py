@@ -102,12 +102,21 @@ class Team(Node):
         try:
             answer, reason = await self.converse(talk)
         except Ended as ended:
-            return self._cut_off(talk, ended)
+            return await self._cut_off(talk, ended)
         return _closed(talk, answer, reason)
 
-    def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
-        """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did."""
-        answer = majority(list(last_answers(talk.messages, talk.names).values()))
+    async def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
+        """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did.
+
+        If nobody did and the limits allow, the first agent is asked for it once: much is known by then.
+        """
+        answer = _so_far(talk)
+        if answer is None and ended.error is None:
+            try:
+                await talk.say(talk.names[0], ask=CLOSING)
+            except Ended as again:
+                ended = again if again.error is not None else ended
+            answer = _so_far(talk)
         if answer is None:
             _note(talk, ended.reason)
         if isinstance(ended.error, BudgetExceeded):
@@ -122,6 +131,7 @@ class Team(Node):
         return _closed(talk, answer, ended.reason)
 
 
+CLOSING = "The conversation is over. Give the answer:"
 WHY: dict[Reason, str] = {
     "turns": "`max_turns` was reached",
     "tokens": "`message_tokens` was reached",
@@ -129,6 +139,10 @@ WHY: dict[Reason, str] = {
     "repeating": "all repeated themselves",
     "unreadable": "no message followed the protocol",
 }
+
+
+def _so_far(talk: Conversation) -> str | None:
+    return majority(list(last_answers(talk.messages, talk.names).values()))
 
 
 def _closed(talk: Conversation, answer: str, reason: Reason) -> Spoken:

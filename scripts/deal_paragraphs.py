@@ -5,7 +5,8 @@
 Reads questions in the form of AutoForm's HotpotQA file (`input`, `answer`, `context`: paragraphs that begin with their
 title, `supporting_paragraphs`: the texts of those that are needed) and writes items of `workflows/team/split_qa.yaml`:
 `question`, `answer`, `left`, `right`. The others are dealt in turn in an order drawn from the item's id. A question
-whose needed paragraphs cannot be told apart is left out and named. `--most`: only so many, with the shortest paragraphs.
+whose needed paragraphs cannot be told apart is left out and named. `--most`: only so many, with the shortest
+paragraphs.
 """
 
 from __future__ import annotations

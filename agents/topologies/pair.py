@@ -7,12 +7,13 @@ from itertools import cycle
 from ...orchestrator import kind
 from ..conversation import Conversation
 from ..ending import Reason
-from ..team import Team
+from ..message import indented
+from ..team import CLOSING, Team
 
 ROLE = (
-    "Each of you knows only a part of what the answer needs. Write to each other what you know that helps: names, dates, "
-    "places. Do not guess. Once what all of you know gives the answer, write it; if you agree with an answer that was "
-    "given, give the same."
+    "Each of you knows only a part of what the answer needs. Write to each other what you know that helps: names, "
+    "dates, places. Do not guess. Once what all of you know gives the answer, write it; if you agree with an answer "
+    "that was given, give the same."
 )
 
 
@@ -27,9 +28,19 @@ class Pair(Team):
     async def converse(self, talk: Conversation) -> tuple[str, Reason]:
         """Turn by turn."""
         for name in cycle(talk.names):
-            others = ", ".join(other for other in talk.names if other != name)
-            await talk.say(name, ask=f"Write to {others}, or give the answer:")
+            await talk.say(name, ask=_asked(talk, name))
             answer = talk.agreed()
             if answer is not None:
                 return answer, "agreed"
         raise AssertionError("a cycle has no end")
+
+
+def _asked(talk: Conversation, name: str) -> str:
+    """What an agent is asked for: to agree or to say what is wrong, if an answer was given just now."""
+    newest = talk.messages[-1] if talk.messages else None
+    if newest is not None and newest.answer:
+        return f"If the answer {indented(newest.answer)} fits what you know, give it too; if not, write what is wrong:"
+    if talk.left <= 1:
+        return CLOSING
+    others = ", ".join(other for other in talk.names if other != name)
+    return f"Write to {others}, or give the answer:"

@@ -77,3 +77,9 @@ def test_the_answer_line_is_read_back_as_it_was_written():
 def test_giving_an_answer_back_is_agreeing_to_it(converse):
     result, _ = converse(TEAM, {"ann": ["The opera is by Marrant.", "Ovella."], "ben": ["Born there. Answer: Ovella"]})
     assert (result.values["team"].ended, result.outputs["answer"]) == ("agreed", "Ovella.")
+
+
+def test_who_gave_no_answer_is_asked_for_it_once_when_the_conversation_ends(converse):
+    result, script = converse(TEAM, {"ann": ["By Marrant.", "By Marrant.", "Answer: Ovella"], "ben": ["By Marrant."]})
+    assert (result.values["team"].ended, result.outputs["answer"]) == ("repeating", "Ovella")
+    assert "The conversation is over." in script.shown_to("ann")[-1]
