@@ -9,24 +9,36 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .agent import Agent
     from .message import Message
+    from .play import Played
     from .protocol import PROTOCOLS, Content, Protocol, protocol
     from .protocols.plain import Concise, Plain
     from .spoken import Spoken
     from .team import Team
     from .topologies.pair import Pair
+    from .worlds.boxes import Boxes
+    from .worlds.lifting import Lifting
+    from .worlds.warehouse import Warehouse
+    from .worlds.world import WORLDS, World, world
 
 __all__ = [
     "PROTOCOLS",
+    "WORLDS",
     "Agent",
+    "Boxes",
     "Concise",
     "Content",
+    "Lifting",
     "Message",
     "Pair",
     "Plain",
+    "Played",
     "Protocol",
     "Spoken",
     "Team",
+    "Warehouse",
+    "World",
     "protocol",
+    "world",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -34,10 +46,15 @@ __getattr__, __dir__ = lazily(
     {
         "agent": ("Agent",),
         "message": ("Message",),
+        "play": ("Played",),
         "protocol": ("PROTOCOLS", "Content", "Protocol", "protocol"),
         "protocols.plain": ("Concise", "Plain"),
         "spoken": ("Spoken",),
         "team": ("Team",),
         "topologies.pair": ("Pair",),
+        "worlds.boxes": ("Boxes",),
+        "worlds.lifting": ("Lifting",),
+        "worlds.warehouse": ("Warehouse",),
+        "worlds.world": ("WORLDS", "World", "world"),
     },
 )
