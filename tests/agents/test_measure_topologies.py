@@ -56,13 +56,13 @@ def test_a_row_has_means_and_all_tokens_by_solved_games(script):
 
 def test_a_report_says_how_it_was_made_and_counts_the_ledger(script, tmp_path, capsys):
     path = tmp_path / "report.md"
-    given = ["--topologies", "one-plans", "--agents", "2", "--seeds", "2", "--report", str(path)]
-    assert script.main(given) == 0
+    given = ["--worlds", "boxes", "lifting", "--topologies", "one-plans", "--agents", "2", "--seeds", "2"]
+    assert script.main([*given, "--report", str(path)]) == 0
     text = path.read_text()
-    assert "measure_topologies.py --topologies one-plans --agents 2 --seeds 2 --report report.md" in text
+    assert "measure_topologies.py --worlds boxes lifting --topologies one-plans --agents 2 --seeds 2 --rep" in text
     assert "scripted robots" in text
     rows = [line for line in text.splitlines() if "| one-plans |" in line]
-    assert [row.split(" | ")[0] for row in rows] == ["| boxes", "| warehouse", "| lifting"]
+    assert [row.split(" | ")[0] for row in rows] == ["| boxes", "| lifting"]
     assert all("| 2 of 2 | 1.00 |" in row for row in rows)
     steps, calls = rows[0].split(" | ")[5:7]
     assert steps == calls

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from laconic import Flow, Runtime
+from laconic import Budget, Flow, Runtime
 from laconic.agents import Agent, Boxes, Lifting, Pair, Team
 from laconic.agents.ending import Ended
 from laconic.agents.play import WorldMatter
 from laconic.agents.worlds.scripted import robots
-from laconic.backends import Refused, ScriptedBackend
+from laconic.backends import ScriptedBackend
+from laconic.errors import BadRequest
 from laconic.orchestrator import kind
 
 MODELS = {"large": {"backend": "scripted", "model": "scripted"}}
@@ -90,17 +91,19 @@ def test_a_plan_that_was_proposed_counts_when_the_talk_is_cut_off():
 
 
 def test_a_model_that_dies_leaves_what_was_done():
-    result, _ = played(TEAM, failures=[None, *[Refused("gone")] * 20])
+    result, _ = played(TEAM, failures=[None, *[BadRequest("gone")] * 20])
     team = result.values["team"]
     assert (result.status, team.ended, team.steps) == ("ok", "failed", 1)
-    result, _ = played(TEAM, failures=[Refused("gone")] * 20)
+    result, _ = played(TEAM, failures=[BadRequest("gone")] * 20)
     assert result.status == "failed"
     assert "no step was taken in the world" in str(result.error)
 
 
 def test_a_budget_leaves_what_was_done():
-    result, _ = played(TEAM.model_copy(update={"budget": {"calls": 1}}))
-    assert result.status in ("budget", "ok")
+    result, _ = played(TEAM.model_copy(update={"budget": Budget(calls=1)}))
+    team = result.values["team"]
+    assert (result.status, team.ended, team.steps) == ("budget", "budget", 1)
+    assert result.ledger.total().calls == 1
 
 
 def test_the_world_names_the_robots_and_a_flow_says_it_in_a_line():
