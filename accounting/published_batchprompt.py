@@ -7,13 +7,10 @@ has them once a batch, and no answers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from .call import Call
-from .left_out import ANSWERED, UNANSWERED, left_out
+from .left_out import ANSWERED, UNANSWERED, left_out, one_figure
 from .totals import Total
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ def summed(calls: Sequence[Call], _prices: Mapping[str, Price] | None) -> tuple[
             f"nothing of {uncounted.calls:,} prompts without a counted instruction, which are summed whole: "
             f"{uncounted.show('prompt')} tokens"
         )
-    return _prompts_alone(whole, without=sum(again)), tuple(lines)
+    return one_figure(whole, "prompt", whole.prompt - sum(again)), tuple(lines)
 
 
 def instructions_sent_again(calls: Sequence[Call]) -> list[int]:
@@ -65,19 +62,3 @@ def instructions_sent_again(calls: Sequence[Call]) -> list[int]:
 def _batch(call: Call) -> tuple[str, str, str]:
     """What the rounds `.../batch-3/round-1`, `.../batch-3/round-2/half-1`, ... have in common."""
     return call.run, call.item, call.node.rpartition("/round-")[0] or call.node
-
-
-def _prompts_alone(whole: Total, without: int) -> Total:
-    """The prompt tokens of `whole`, fewer by `without`. What is generated counts as nothing, the rest is not said."""
-    unsaid = dict.fromkeys(("cache_read", "cache_write", "uncached", "cost"), whole.calls) if whole.calls else {}
-    return replace(
-        whole,
-        prompt=whole.prompt - without,
-        completion=0,
-        reasoning=0,
-        cache_read=0,
-        cache_write=0,
-        uncached=0,
-        cost=Decimal(0),
-        unknown=unsaid | {name: calls for name, calls in whole.unknown.items() if name == "prompt"},
-    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import LedgerError
-from . import published_batchprompt, published_rewoo
+from . import published_batchprompt, published_messages, published_rewoo
 from .call import Call
 from .totals import Total
 
@@ -81,3 +81,5 @@ def _honest(calls: Sequence[Call], prices: Prices) -> tuple[Total, tuple[str, ..
 
 register_view("published:rewoo", published_rewoo.DESCRIPTION)(published_rewoo.summed)
 register_view("published:batchprompt", published_batchprompt.DESCRIPTION)(published_batchprompt.summed)
+register_view("published:optima", published_messages.OPTIMA)(published_messages.summed)
+register_view("published:autoform", published_messages.AUTOFORM)(published_messages.summed)

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from .message import Message
     from .play import Played
     from .protocol import PROTOCOLS, Content, Protocol, protocol
+    from .protocols.autoform import AutoForm
+    from .protocols.custom import Custom
+    from .protocols.json_message import JSONMessage
+    from .protocols.keyvalue import KeyValue
+    from .protocols.kqml import KQML
     from .protocols.plain import Concise, Plain
     from .spoken import Spoken
     from .team import Team
@@ -21,12 +26,17 @@ if TYPE_CHECKING:
     from .worlds.world import WORLDS, World, world
 
 __all__ = [
+    "KQML",
     "PROTOCOLS",
     "WORLDS",
     "Agent",
+    "AutoForm",
     "Boxes",
     "Concise",
     "Content",
+    "Custom",
+    "JSONMessage",
+    "KeyValue",
     "Lifting",
     "Message",
     "Pair",
@@ -48,6 +58,11 @@ __getattr__, __dir__ = lazily(
         "message": ("Message",),
         "play": ("Played",),
         "protocol": ("PROTOCOLS", "Content", "Protocol", "protocol"),
+        "protocols.autoform": ("AutoForm",),
+        "protocols.custom": ("Custom",),
+        "protocols.json_message": ("JSONMessage",),
+        "protocols.keyvalue": ("KeyValue",),
+        "protocols.kqml": ("KQML",),
         "protocols.plain": ("Concise", "Plain"),
         "spoken": ("Spoken",),
         "team": ("Team",),

@@ -6,14 +6,14 @@ A topology says who speaks next and to whom; everything else is here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import BudgetExceeded, LaconicError
 from ..orchestrator import Context
 from .agent import Seat
 from .briefing import Briefing
-from .ending import Ended, agreed, nothing_new
+from .ending import Ended, agreed, given_back, nothing_new
 from .matter import Matter
 from .message import Act, Message
 from .protocol import Protocol
@@ -80,12 +80,15 @@ class Conversation:
         """Let several agents speak, none of whom hears the others; the messages are in the order of `asks`."""
         if len(self.messages) + len(asks) > self.limits.turns:
             raise Ended("turns")
+        await self._summarize(asks)
         failures: dict[str, LaconicError] = {}
         first = len(self.messages) + 1
+        known = {name: self.briefing.known(name, self.messages, self.step) for name in asks}
         nodes = {
             f"{number}-{name}": Speak(
                 seat=self.seats[name],
                 protocol=self.protocol,
+                to=self._readers(name, to),
                 turns=self.briefing.prompt(name, ask, matter=self.matter, messages=self.messages, step=self.step),
                 most=self._most(),
                 calls=self.limits.calls,
@@ -96,8 +99,8 @@ class Conversation:
         }
         said: list[Utterance | None] = list((await self.ctx.expand(nodes)).values())
         messages = [
-            self.heard(name, utterance, to=to, act=act)
-            for name, utterance in zip(asks, said, strict=True)
+            self.heard(name, utterance, to=to, act=act, number=number, known=known[name])
+            for number, (name, utterance) in enumerate(zip(asks, said, strict=True), start=first)
             if utterance is not None
         ]
         for error in failures.values():
@@ -105,27 +108,46 @@ class Conversation:
         self._go_on()
         return messages
 
-    def heard(self, name: str, said: Utterance, *, to: Sequence[str] = (), act: Act = "inform") -> Message:
-        """Enter what an agent said."""
+    def heard(
+        self,
+        name: str,
+        said: Utterance,
+        *,
+        to: Sequence[str] = (),
+        act: Act = "inform",
+        number: int | None = None,
+        known: frozenset[str] = frozenset(),
+    ) -> Message:
+        """Enter what an agent said. `number`: that of its node; `known`: the ids of what it had been shown."""
         message = Message(
-            number=len(self.messages) + 1,
+            number=number or len(self.messages) + 1,
             sender=name,
-            to=tuple(to) or tuple(other for other in self.names if other != name),
+            to=self._readers(name, to),
             act=act,
             text=said.text,
-            answer=said.answer,
+            answer=said.answer or given_back(said.text, self.messages, self.step),
             step=self.step,
             understood=said.understood,
             tokens=said.tokens,
             at=time.time(),
+            known=known,
         )
         self.messages.append(message)
-        self.ctx.note(f"{message.id} {name} -> {', '.join(message.to)}: {' / '.join(message.text.splitlines())}")
         return message
 
     def agreed(self) -> str | None:
         """The answer that all agents gave in their last message."""
         return agreed(self.messages, self.names)
+
+    def _readers(self, name: str, to: Sequence[str]) -> tuple[str, ...]:
+        return tuple(to) or tuple(other for other in self.names if other != name)
+
+    async def _summarize(self, names: Collection[str]) -> None:
+        try:
+            for name in names:
+                await self.briefing.renew_summary(self.ctx, name, self.messages, self.step)
+        except LaconicError as error:
+            raise Ended("budget" if isinstance(error, BudgetExceeded) else "failed", error) from error
 
     def _most(self) -> int:
         left = self.limits.message if self.limits.messages is None else self.limits.messages - self.spent

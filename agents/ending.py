@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..errors import LaconicError
 from ..orchestrator.agreement import same_answer
+from ..orchestrator.shown import one_line
 from .message import Message, said_by
 
 Reason = Literal[
@@ -72,3 +73,9 @@ def _said_before(message: Message, messages: Sequence[Message]) -> bool:
     said = message.text.strip()
     earlier = (other for other in messages if other.number < message.number)
     return any(said in (other.text.strip(), f"{other.sender}: {other.text.strip()}") for other in earlier)
+
+
+def given_back(text: str, messages: Sequence[Message], step: int) -> str | None:
+    """`text` if it is nothing but an answer that was given before in this step, whatever the form: that is agreeing."""
+    answers = [message.answer for message in messages if message.answer and message.step == step]
+    return one_line(text) if any(same_answer(text, answer) for answer in answers) else None

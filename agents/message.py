@@ -14,7 +14,11 @@ Act = Literal["inform", "propose", "agree", "object", "revise", "step"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message. `sender` is set by the engine and never read from the text."""
+    """One message. All but `text` and `answer` is set by the engine and never read from the text.
+
+    It is one of DataLab's information units (arXiv 2412.02205): source (`sender`), role (`act`), action (`answer`),
+    content (`text`), time (`at`).
+    """
 
     number: int
     """1, 2, ... in the conversation."""
@@ -34,21 +38,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that were generated for what is delivered; None where the server did not say."""
     at: float = 0.0
     """Unix time, seconds."""
+    known: frozenset[str] = frozenset()
+    """Ids of the texts that stood in the prompt it answers, hence of earlier ones: all that it can refer others to."""
 
     @property
     def id(self) -> str:
         """How it is referred to."""
         return f"M{self.number}"
 
-    def show(self) -> str:
-        """The message as agents read it: only its first line begins at the margin, so that no text in it can pass for
-        another message; chat separators in it are words like any other.
-        """
-        return f"{self.sender}: {indented(self.text)}"
-
 
 def indented(text: str) -> str:
-    """`text` as data, every line but the first indented."""
+    """`text` as data that cannot pass for anything else: only its first line, which comes behind a label, is at the
+    margin, whatever breaks it into lines; chat separators in it are words like any other.
+    """
     return "\n  ".join(as_data(text).strip().splitlines())
 
 

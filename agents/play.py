@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 from ..errors import BudgetExceeded, NodeError
+from .bill import Bill
 from .conversation import Conversation
 from .ending import Ended, Reason, last_answers, majority
 from .matter import Matter
@@ -31,11 +32,11 @@ class Played(Spoken):
     solved: bool
 
     @classmethod
-    def in_state(cls, state: State, messages: Sequence[Message], ended: Reason) -> Self:
+    def of(cls, state: State, messages: Sequence[Message], ended: Reason, bill: Bill) -> Self:
         """What came of it, in the state in which it ended."""
         steps = state.step - 1
         how = f"solved in {steps} steps" if state.solved else f"not solved in {steps} steps: {state.progress()}"
-        played = cls(how, messages, ended)
+        played = cls(how, messages, ended, bill)
         played.score, played.steps, played.solved = state.score, steps, state.solved
         return played
 
@@ -61,8 +62,10 @@ class WorldMatter(Matter):
         return tuple(name for name in names if name in acting)
 
 
-async def play(talk: Conversation, state: State, decide: Decide, *, task: str = "") -> Played:
+async def play(talk: Conversation, state: State, decide: Decide, *, task: str = "") -> tuple[State, Reason]:
     """Let a team decide step after step, from `state` on; each step's outcome is a message that all are shown.
+
+    Gives the state in which it ended, and why it ended.
 
     Raises what ended it, if that was a wall or a failure before any step.
     """
@@ -80,7 +83,7 @@ async def play(talk: Conversation, state: State, decide: Decide, *, task: str = 
             decision = plan
         state, outcome = state.after(decision)
         _told(talk, outcome)
-    return Played.in_state(state, talk.messages, "solved" if state.solved else reason)
+    return state, "solved" if state.solved else reason
 
 
 def _proposed(talk: Conversation, ended: Ended) -> str | None:
@@ -107,15 +110,15 @@ def _given_up(talk: Conversation, ended: Ended, state: State) -> None:
 
 def _told(talk: Conversation, outcome: str) -> None:
     """Enter what came of a step; no model said it, so it has no tokens."""
-    message = Message(
-        number=len(talk.messages) + 1,
-        sender=WORLD,
-        to=tuple(talk.names),
-        act="step",
-        text=outcome,
-        step=talk.step,
-        tokens=0,
-        at=time.time(),
+    talk.messages.append(
+        Message(
+            number=len(talk.messages) + 1,
+            sender=WORLD,
+            to=tuple(talk.names),
+            act="step",
+            text=outcome,
+            step=talk.step,
+            tokens=0,
+            at=time.time(),
+        )
     )
-    talk.messages.append(message)
-    talk.ctx.note(f"{message.id} {outcome}")

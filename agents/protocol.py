@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from ..orchestrator.build import part_reader
 from ..orchestrator.part import Part, PartMark
 from ..orchestrator.registry import Registry
+from ..orchestrator.shown import one_line
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
@@ -21,15 +22,27 @@ class Content(msgspec.Struct, frozen=True):
     """What a message says, whatever its form."""
 
     text: str = ""
-    """What it tells, without the answer; in the protocol's own notation where it has one."""
+    """What it tells, without the answer; in the protocol's own notation where it has one. Without empty lines and
+    white space at the ends of lines, every line break a newline."""
     answer: str | None = None
-    """The answer it proposes, in one line."""
+    """The answer it proposes, in one line; never empty."""
+
+    def __post_init__(self) -> None:
+        whole = self.text.encode("utf-8", "replace").decode()  # half a surrogate pair, from a cut \\u escape
+        lines = (line.rstrip() for line in whole.splitlines())
+        msgspec.structs.force_setattr(self, "text", "\n".join(filter(None, lines)).strip())
+        answer = one_line((self.answer or "").encode("utf-8", "replace").decode())
+        msgspec.structs.force_setattr(self, "answer", answer or None)
+
+    def __bool__(self) -> bool:
+        return bool(self.text) or self.answer is not None
 
 
 class Protocol(Part):
     """One form of message. Its fields are its configuration in a flow: `protocol: json`, or a mapping with its kind.
 
-    `parse(encode(content))` is the content again.
+    `parse(encode(content))` is the content again: nothing that a text says can become an answer, or another message,
+    on the way.
     """
 
     def instruction(self) -> str:
@@ -41,7 +54,10 @@ class Protocol(Part):
         raise TypeError(f"the protocol {type(self).__name__} does not say how it is read")
 
     def encode(self, content: Content) -> str:
-        """The message in as few characters as the form allows: what is delivered, and sent again in every prompt."""
+        """The message in as few characters as the form allows: what is delivered, and sent again in every prompt.
+
+        Raises MessageError for a content that the form cannot carry.
+        """
         raise TypeError(f"the protocol {type(self).__name__} does not say how it is written")
 
     def form(self) -> dict[str, Any] | None:

@@ -10,9 +10,11 @@ from pydantic import ConfigDict, SkipValidation
 from ..backends.request import Completion
 from ..errors import LaconicError, MessageError
 from ..orchestrator import Context, Node
+from ..orchestrator.shown import as_data
 from ..tools.calling import call_tool
 from ..tools.text_call import read_call
 from .agent import Seat
+from .message import indented
 from .protocol import Content, Protocol
 
 CALL = "Call:"
@@ -45,6 +47,8 @@ class Speak(Node):
 
     seat: Seat
     protocol: Protocol
+    to: tuple[str, ...]
+    """Who hears it."""
     turns: list[dict[str, str]]
     """The prompt, its last turn the user's."""
     most: int
@@ -58,10 +62,12 @@ class Speak(Node):
     async def run(self, ctx: Context) -> Utterance:
         """A call of the model, more after each tool, and one more for a repair."""
         try:
-            return await self._utterance(ctx)
+            said = await self._utterance(ctx)
         except LaconicError as error:
             self.failures[ctx.path] = error
             raise
+        ctx.note(f"{self.seat.name} -> {', '.join(self.to)}: {' / '.join(said.text.splitlines())}")
+        return said
 
     async def _utterance(self, ctx: Context) -> Utterance:
         turns = list(self.turns)
@@ -77,15 +83,15 @@ class Speak(Node):
                 result = (
                     await call_tool(ctx, self.seat.tools, call.tool, call.argument, most_tokens=RESULT_TOKENS)
                 ).text
-            turns += [_turn("assistant", said.text.strip()), _turn("user", f"Result: {result}")]
+            turns += [_turn("assistant", as_data(said.text).strip()), _turn("user", f"Result: {indented(result)}")]
             said = await self._asked(ctx, turns, "message")
         try:
             return self._delivered(said, self.protocol.parse(said.text))
         except MessageError as error:
             ctx.note(f"repaired: {error}")
             turns += [
-                _turn("assistant", said.text.strip()),
-                _turn("user", f"That cannot be used: {error}. Write it again."),
+                _turn("assistant", as_data(said.text).strip()),
+                _turn("user", f"That cannot be used: {indented(str(error))}. Write it again."),
             ]
         said = await self._asked(ctx, turns, "repair")
         try:

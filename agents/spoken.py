@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .bill import NOTHING, Bill
 from .ending import Reason
 from .message import Message
 
@@ -15,12 +16,15 @@ class Spoken(str):
     ended: Reason
     agreed: bool
     """Whether all agents gave this answer."""
+    bill: Bill
+    """What it cost: by agent, by message, by direction."""
 
-    def __new__(cls, answer: str, messages: Sequence[Message], ended: Reason) -> Spoken:
+    def __new__(cls, answer: str, messages: Sequence[Message], ended: Reason, bill: Bill = NOTHING) -> Spoken:
         """An answer with the conversation that it came from."""
         spoken = super().__new__(cls, answer)
         spoken.messages = tuple(messages)
         spoken.ended = ended
+        spoken.bill = bill
         spoken.agreed = ended == "agreed"
         return spoken
 

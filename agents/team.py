@@ -12,16 +12,21 @@ from ..errors import BudgetExceeded, NodeError
 from ..orchestrator import Context, ModelRole, Node, Template
 from ..orchestrator.part import PartMark
 from .agent import Agent, seated
+from .bill import Bill
 from .briefing import Briefing
 from .conversation import Conversation, Limits
 from .ending import Ended, Reason, last_answers, majority
 from .matter import Matter
-from .play import WORLD, play
+from .play import WORLD, Played, play
 from .protocol import ProtocolField
 from .protocols.plain import Plain
 from .sight import Sees
 from .spoken import Spoken
+from .summary import Summaries
 from .worlds.world import WorldField
+
+TAKEN = ("answer", "call", "result", "summary")
+"""What no agent is called, because lines that are not messages begin so."""
 
 
 class Team(Node):
@@ -45,10 +50,19 @@ class Team(Node):
     protocol: ProtocolField = Field(default=Plain(), description="The form of their messages.")
     sees: Sees = Field(
         default="all",
-        description="What an agent is shown of what was said: all; the last messages; the newest of each predecessor; "
-        "or, in a world, what was done in earlier steps and what was said in this one.",
+        description="What an agent is shown of what was said to it: all; the last messages; the newest of each "
+        "predecessor; a summary and the last; in a world, what was done in earlier steps and what was said in this one "
+        "(state); or everything, whoever it was said to, and what each agent knows.",
     )
     last: int = Field(default=2, ge=1, description="With `sees: last`: how many messages.")
+    refers: bool = Field(
+        default=False, description="Refer to what was said once by its id; who has not seen it is shown it once."
+    )
+    summarize_above: int = Field(
+        default=300,
+        ge=1,
+        description="With `sees: summary`: tokens of messages that are not in it above which it is renewed.",
+    )
     max_turns: int = Field(default=12, ge=1, description="Most messages of all agents together.")
     max_tokens: int = Field(default=160, ge=1, description="Most tokens of one message.")
     message_tokens: int | None = Field(default=None, ge=1, description="Most tokens of all messages together.")
@@ -65,9 +79,7 @@ class Team(Node):
         robots = self.world.start().names
         if not self.agents:
             team = [Agent(name=name, model=self.model or "large") for name in robots]
-            object.__setattr__(
-                self, "agents", team
-            )  # the one field that is filled in from another; frozen from here on
+            object.__setattr__(self, "agents", team)  # a part is frozen once it is checked, and here it is not yet
         named = {agent.name for agent in self.agents}
         if WORLD in named:
             raise ValueError(f"no agent may be called {WORLD!r}: so is the sender of what comes of a step")
@@ -82,6 +94,9 @@ class Team(Node):
         twice = next((name for name, number in names.items() if number > 1), None)
         if twice is not None:
             raise ValueError(f"two agents are called {twice!r}: messages and bill tell agents apart by name")
+        taken = next((name for name in names if name.lower() in TAKEN), None)
+        if taken is not None:
+            raise ValueError(f"no agent can be called {taken!r}: lines of the prompts begin with that word")
         if len(self.agents) < self.least:
             raise ValueError(f"a team of this kind needs at least {self.least} agents, not {len(self.agents)}")
         return self
@@ -111,11 +126,14 @@ class Team(Node):
             self.sees,
             self.last,
             self.predecessors(),
+            self.refers,
+            Summaries(self.summarize_above),
         )
         limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
         talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
         if self.world is not None:
-            return _ended(talk, await play(talk, self.world.start(), self.converse, task=task))
+            state, reason = await play(talk, self.world.start(), self.converse, task=task)
+            return Played.of(state, talk.messages, reason, _note(talk, reason))
         try:
             answer, reason = await self.converse(talk)
         except Ended as ended:
@@ -125,6 +143,8 @@ class Team(Node):
     def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
         """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did."""
         answer = majority(list(last_answers(talk.messages, talk.names).values()))
+        if answer is None:
+            _note(talk, ended.reason)
         if isinstance(ended.error, BudgetExceeded):
             if answer is None:
                 raise ended.error
@@ -147,9 +167,12 @@ WHY: dict[Reason, str] = {
 
 
 def _closed(talk: Conversation, answer: str, reason: Reason) -> Spoken:
-    return _ended(talk, Spoken(answer, talk.messages, reason))
+    return Spoken(answer, talk.messages, reason, _note(talk, reason))
 
 
-def _ended(talk: Conversation, spoken: Spoken) -> Spoken:
-    talk.ctx.note(f"{spoken.ended} after {spoken.turns} messages with {spoken.message_tokens:,} tokens")
-    return spoken
+def _note(talk: Conversation, reason: Reason) -> Bill:
+    """Say how the conversation ended and what it cost; an answer is not needed for that."""
+    bill = Bill.of(talk.ctx.calls(), talk.messages, talk.ctx.path)
+    for line in (f"{reason} after {bill.turns} messages", *bill.lines()):
+        talk.ctx.note(line)
+    return bill

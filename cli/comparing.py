@@ -57,7 +57,8 @@ class Comparing:
         """
         named = self._flows()
         loaded = with_models([flow for _, flow in named], model_specs(self.model))
-        entrants = contestants([(name, flow) for (name, _), flow in zip(named, loaded, strict=True)])
+        given = [(name, flow) for (name, _), flow in zip(named, loaded, strict=True)]
+        entrants = contestants(given, as_given=bool(self.variant))
         scorer = self._scorer()
         read = read_sql_items if self.score in ("sql-spider", "sql-bird") else read_items
         items = read(self.data, self.limit)

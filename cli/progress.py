@@ -12,7 +12,7 @@ from ..accounting.call import Call
 from ..accounting.totals import Total
 from ..orchestrator import CallCharged, Event, NodeFinished, NodeStarted
 from .errors import say
-from .text import one_line
+from .text import laid_out, one_line
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _PARENT = re.compile(r"(/[^/\[\]]+|\[\d+\])$")
 SIGNS = {"running": "…", "ok": "✓", "skipped": "-", "failed": "✗", "cancelled": "✗"}
+
+MESSAGE = "speak"
+"""The kind of a node that is one turn of an agent. What it says of how it went is the message: shown whole."""
 
 
 class Progress(Protocol):
@@ -84,7 +87,12 @@ def node_lines(event: NodeFinished, spent: Total) -> list[str]:
     tokens = f", {spent.show('total')} tokens" if spent.calls else ""
     error = f": {one_line(event.error)}" if event.error else ""
     ended = f"{event.path} ({event.kind}) {event.status}, {event.seconds:.1f} s{tokens}{error}"
-    return [ended, *(f"  {one_line(note)}" for note in event.notes)]
+    return [ended, *note_lines(event)]
+
+
+def note_lines(event: NodeFinished) -> list[str]:
+    """What a node said of how it ended, a line each."""
+    return [f"  {laid_out(note, most=10_000 if event.kind == MESSAGE else 160)}" for note in event.notes]
 
 
 def item_line(done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> str:
@@ -132,16 +140,15 @@ class LiveTree:
             shown = self._nodes.get(name)
             if shown is not None:
                 shown.status, shown.seconds, shown.error = event.status, event.seconds, event.error
-                shown.notes = event.notes
+                shown.notes = () if event.kind == MESSAGE else event.notes
+            if event.kind == MESSAGE and not self._items:
+                self._above(*note_lines(event))
 
     def finished(self, done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> None:
         """Print the item's line above the tree, and take its nodes out of the tree."""
         self._done = f"{done}/{all_items} items, "
         self._nodes = {name: shown for name, shown in self._nodes.items() if not name.startswith(f"{item}: ")}
-        if self._live is not None:
-            from rich.text import Text
-
-            self._live.console.print(Text(item_line(done, all_items, item, status, total, seconds)))
+        self._above(item_line(done, all_items, item, status, total, seconds))
 
     def answer(self, line: str) -> None:
         """Write it; above the tree, if stdout is the same terminal."""
@@ -152,6 +159,14 @@ class LiveTree:
         else:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
+
+    def _above(self, *lines: str) -> None:
+        """Print lines that stay, above the tree."""
+        if self._live is not None:
+            from rich.text import Text
+
+            for line in lines:
+                self._live.console.print(Text(line))
 
     def _name(self, path: str, item: str) -> str:
         return f"{item}: {path}" if self._items else path
@@ -167,7 +182,7 @@ class LiveTree:
             above = branches.get(_PARENT.sub("", name), tree)
             branches[name] = above.add(Text(_label(name, shown)))
             for note in shown.notes:
-                branches[name].add(Text(one_line(note, 160)))
+                branches[name].add(Text(laid_out(note, most=160)))
         return tree
 
     def __enter__(self) -> Self:

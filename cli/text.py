@@ -17,6 +17,12 @@ def one_line(text: str, most: int = 160) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
+def laid_out(text: str, most: int) -> str:
+    """`text` on one line of at most `most` characters, its spaces kept, for the columns of a table."""
+    line = harmless(" ".join(text.splitlines()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def well_formed(text: str) -> str:
     """`text` with a question mark for each half of a surrogate pair, which UTF-8 cannot hold."""
     return text.encode("utf-8", "replace").decode()

@@ -67,6 +67,7 @@ async def _row(
         outputs=_small({name: value for name, value in result.outputs.items() if name != contestant.output}),
         status=_status(result.error, result),
         published=ledger.view("published:rewoo").total.total,
+        messages=ledger.view("published:optima").total.completion,
         seconds=seconds,
         steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
         error="" if result.error is None else str(result.error),

@@ -85,14 +85,14 @@ def _hash(parts: Sequence[Any]) -> str:
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
 
 
-def contestants(flows: Mapping[str, Flow] | Sequence[tuple[str, Flow]]) -> list[Contestant]:
-    """The flows by their own names; by those given (usually their files') where two have the same.
+def contestants(flows: Mapping[str, Flow] | Sequence[tuple[str, Flow]], *, as_given: bool = False) -> list[Contestant]:
+    """The flows by their own names; by those given (usually their files') where two have the same, or if `as_given`.
 
     Raises FlowError if names stay equal, or a flow has no answer to compare.
     """
     pairs = list(flows.items() if isinstance(flows, Mapping) else flows)
     own = [flow.name for _, flow in pairs]
-    made = [Contestant(flow.name if own.count(flow.name) == 1 else given, flow) for given, flow in pairs]
+    made = [Contestant(given if as_given or own.count(flow.name) > 1 else flow.name, flow) for given, flow in pairs]
     names = [contestant.name for contestant in made]
     for contestant in made:
         if names.count(contestant.name) > 1:

@@ -28,6 +28,10 @@ class Versus(msgspec.Struct, frozen=True, kw_only=True):
     """Difference of tokens an item."""
     ratio: Measured | None
     """All tokens of this flow over all tokens of the other; None if the other spent none."""
+    prompt: Measured | None
+    """The same of prompt tokens."""
+    messages: Measured | None
+    """The same of the tokens of messages; None if the other sent none."""
 
 
 class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,8 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
     """All tokens over the number of exact answers; None without any."""
     per_f1: float | None
     """All tokens over the sum of F1; None if that is 0."""
+    messages: Measured
+    """Tokens of messages between agents an item, mean; 0 where no agents talk."""
     published: int
     """All tokens as the view `published:rewoo` sums them."""
     calls: int
@@ -81,7 +87,8 @@ def summarise(rows: Mapping[str, Sequence[Row]]) -> list[FlowFigures]:
 def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None) -> FlowFigures:
     n = len(rows)
     em, f1, total = [row.em for row in rows], [row.f1 for row in rows], [float(row.total) for row in rows]
-    drawn_f1, drawn_total = resampled_means([f1, total])
+    messages = [float(row.messages) for row in rows]
+    drawn_f1, drawn_total, drawn_messages = resampled_means([f1, total, messages])
     spent, right, worth = sum(row.total for row in rows), sum(em), sum(f1)
     return FlowFigures(
         flow=name,
@@ -96,6 +103,7 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
         tokens=_measured(total, drawn_total),
         per_correct=spent / right if right else None,
         per_f1=spent / worth if worth else None,
+        messages=_measured(messages, drawn_messages),
         published=sum(row.published for row in rows),
         calls=sum(row.calls for row in rows),
         steps=_mean([row.steps for row in rows]),
@@ -122,21 +130,29 @@ def _versus(name: str, others: Sequence[Row], rows: Sequence[Row]) -> Versus | N
     em = [mine.em - theirs.em for mine, theirs in pairs]
     ours, theirs_total = [float(mine.total) for mine, _ in pairs], [float(theirs.total) for _, theirs in pairs]
     tokens = [a - b for a, b in zip(ours, theirs_total, strict=True)]
-    drawn = resampled_means([f1, em, tokens, ours, theirs_total])
-    ratio = None
-    if all(drawn[4]):
-        ratio = Measured(
-            sum(ours) / sum(theirs_total),
-            percentile_interval([a / b for a, b in zip(drawn[3], drawn[4], strict=True)]),
-        )
+    read = [[float(row.prompt) for row in side] for side in zip(*pairs, strict=True)]
+    sent = [[float(row.messages) for row in side] for side in zip(*pairs, strict=True)]
+    drawn = resampled_means([f1, em, tokens, ours, theirs_total, *read, *sent])
     return Versus(
         other=name,
         n=len(pairs),
         f1=_measured(f1, drawn[0]),
         em=_measured(em, drawn[1]),
         tokens=_measured(tokens, drawn[2]),
-        ratio=ratio,
+        ratio=_ratio(ours, theirs_total, drawn[3], drawn[4]),
+        prompt=_ratio(read[0], read[1], drawn[5], drawn[6]),
+        messages=_ratio(sent[0], sent[1], drawn[7], drawn[8]),
     )
+
+
+def _ratio(
+    ours: Sequence[float], theirs: Sequence[float], drawn_ours: Sequence[float], drawn_theirs: Sequence[float]
+) -> Measured | None:
+    """One sum over the other; None where the other is nothing, or may be in a sample."""
+    if not all(drawn_theirs):
+        return None
+    drawn = [a / b for a, b in zip(drawn_ours, drawn_theirs, strict=True)]
+    return Measured(sum(ours) / sum(theirs), percentile_interval(drawn))
 
 
 def _measured(values: Sequence[float], drawn: Sequence[float]) -> Measured:

@@ -36,6 +36,7 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
         return each(lambda f: mark(f, field) + f"{getattr(f, field):,}")
 
     measure = _measure(figures)
+    talk = any(f.messages.value for f in figures)
     worth: list[Line] = [(measure.exact, each(lambda f: _percent(f.em)))]
     price: list[Line] = [(f"tokens for one {measure.right}", each(lambda f: _ratio_of(f, f.per_correct)))]
     if measure.partial:
@@ -49,6 +50,7 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
         ("prompt tokens", tokens("prompt")),
         ("  of them cached", tokens("cached")),
         ("completion tokens", tokens("completion")),
+        *([("  of them messages, a question", each(lambda f: _whole(f.messages)))] if talk else []),
         ("all tokens", tokens("total")),
         ("  as published:rewoo sums them", each(lambda f: f"{f.published:,}")),
         ("calls", each(lambda f: f"{f.calls:,}")),
@@ -69,6 +71,9 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
             )
         found.append(("  tokens a question", each(lambda f: _whole(f.versus.tokens, signed=True) if f.versus else "")))
         found.append(("  tokens, ratio", each(lambda f: _times(f.versus.ratio) if f.versus else "")))
+        if talk:
+            found.append(("  prompt tokens, ratio", each(lambda f: _times(f.versus.prompt) if f.versus else "")))
+            found.append(("  message tokens, ratio", each(lambda f: _times(f.versus.messages) if f.versus else "")))
     return found
 
 

@@ -49,6 +49,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: int = 0
     published: int = 0
     """The tokens as the view `published:rewoo` sums them."""
+    messages: int = 0
+    """Of the completion tokens those that agents sent each other, as the view `published:optima` sums them."""
     calls: int = 0
     avoided: int = 0
     seconds: float = 0.0

@@ -9,11 +9,14 @@ import re
 
 from ...errors import MessageError
 from ..protocol import Content, Protocol, protocol
+from .answer_line import ASKED_FOR, joined, parted, read_answer
 
-ANSWER = re.compile(
-    r"^[ \t>*_`-]*(?:final[ \t]+)?answer[*_`]*[ \t]*:[*_` \t]*(.*?)[*_` \t]*$", re.IGNORECASE | re.MULTILINE
+_INSIDE = re.compile(
+    r"(?<=[.!?])([ \t]+)(\\*)(?=[*_`]*(?:(?:the|my|final|short)[ \t]+)*answer[*_`]*[ \t]*:)", re.IGNORECASE
 )
-"""A line that gives the answer."""
+"""Where an answer begins behind a sentence, in the same line: small models write it so. Backslashes before it say that
+it is text."""
+EMPTY = "the message is empty: say what the others need, or give the answer"
 
 
 @protocol("plain")
@@ -22,26 +25,18 @@ class Plain(Protocol):
 
     def instruction(self) -> str:
         """The place of the answer is all that is asked for."""
-        return (
-            "Write your message to the others in plain language. "
-            'Once you know the answer, end with a line "Answer: <the answer in a few words>".'
-        )
+        return f"Write your message to the others in plain language. {ASKED_FOR}"
 
     def parse(self, text: str) -> Content:
         """The last answer line is the answer; the rest is the text."""
-        found = [match for match in ANSWER.finditer(text) if match[1]]
-        rest = ANSWER.sub("", text)
-        content = Content(
-            "\n".join(line.rstrip() for line in rest.splitlines() if line.strip()), found[-1][1] if found else None
-        )
-        if not content.text and content.answer is None:
-            raise MessageError("the message is empty: say what the others need, or give the answer")
+        content = parted(_INSIDE.sub(_on_its_own_line, text), read_answer)
+        if not content:
+            raise MessageError(EMPTY)
         return content
 
     def encode(self, content: Content) -> str:
         """The text, and the answer on a line of its own."""
-        answer = [] if content.answer is None else [f"Answer: {content.answer}"]
-        return "\n".join([*([content.text] if content.text else []), *answer])
+        return _INSIDE.sub(r"\1\\\2", joined(content, read_answer))
 
 
 @protocol("concise")
@@ -53,3 +48,8 @@ class Concise(Plain):
         return (
             f"{super().instruction()} Use as few words as possible: no greetings, no repetition, only what is needed."
         )
+
+
+def _on_its_own_line(found: re.Match[str]) -> str:
+    """A line break where an answer begins; one backslash fewer where a text only looks like it."""
+    return f"{found[1]}{found[2][1:]}" if found[2] else "\n"

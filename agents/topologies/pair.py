@@ -10,8 +10,9 @@ from ..ending import Reason
 from ..team import Team
 
 ROLE = (
-    "Each of you knows only a part of what is needed. Tell the others what you know that matters for the task, ask for "
-    "what you miss, and give the answer once you know it; if another gave it and you agree, give the same."
+    "Each of you knows only a part of what the answer needs. Write to each other what you know that helps: names, dates, "
+    "places. Do not guess. Once what all of you know gives the answer, write it; if you agree with an answer that was "
+    "given, give the same."
 )
 
 
@@ -26,7 +27,8 @@ class Pair(Team):
     async def converse(self, talk: Conversation) -> tuple[str, Reason]:
         """Turn by turn."""
         for name in cycle(talk.names):
-            await talk.say(name)
+            others = ", ".join(other for other in talk.names if other != name)
+            await talk.say(name, ask=f"Write to {others}, or give the answer:")
             answer = talk.agreed()
             if answer is not None:
                 return answer, "agreed"

@@ -62,7 +62,8 @@ def world(name: str) -> Callable[[type[WorldType]], type[WorldType]]:
 
 
 def read_state(text: str) -> State:
-    """The state that `brief` told, wherever it is in a text. Raises ValueError if there is none."""
+    """The state that `brief` told, wherever it is in a text, indented or not. Raises ValueError if there is none."""
+    text = "\n".join(line.strip() for line in text.splitlines())
     header = HEADER.search(text)
     if header is None:
         raise ValueError("there is no state of a world in it")

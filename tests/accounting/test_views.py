@@ -56,7 +56,7 @@ def test_views_know_prices(make: Make) -> None:
 
 def test_an_unknown_view_is_told_what_there_is() -> None:
     assert set(view_names()) >= {"honest", "published:rewoo"}
-    with pytest.raises(LedgerError, match="no view 'rewoo'; there are honest, published:batchprompt, published:rewoo"):
+    with pytest.raises(LedgerError, match="no view 'rewoo'; there are honest, published:autoform, published:"):
         view("rewoo", [])
 
 

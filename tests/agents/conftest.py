@@ -14,9 +14,9 @@ Turn = Callable[[str, Request], str]
 
 
 def speaker(request: Request) -> str:
-    """Whose turn a prompt is."""
-    system = (request.messages or ())[0].content
-    return system.split("You are ", 1)[1].split(".", 1)[0]
+    """Whose turn a prompt is; "" for what is asked before anybody speaks."""
+    _, told, rest = (request.messages or ())[0].content.partition("You are ")
+    return rest.split(".", 1)[0] if told else ""
 
 
 class Script:

@@ -72,3 +72,8 @@ def test_the_answer_line_is_read_back_as_it_was_written():
     content = Plain().parse("I looked.\n**Answer:** Ovella")
     assert (content.text, content.answer) == ("I looked.", "Ovella")
     assert Plain().parse(Plain().encode(content)) == content
+
+
+def test_giving_an_answer_back_is_agreeing_to_it(converse):
+    result, _ = converse(TEAM, {"ann": ["The opera is by Marrant.", "Ovella."], "ben": ["Born there. Answer: Ovella"]})
+    assert (result.values["team"].ended, result.outputs["answer"]) == ("agreed", "Ovella.")
