@@ -9,6 +9,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .agent import Agent
     from .message import Message
+    from .play import Played
     from .protocol import PROTOCOLS, Content, Protocol, protocol
     from .protocols.autoform import AutoForm
     from .protocols.custom import Custom
@@ -19,24 +20,35 @@ if TYPE_CHECKING:
     from .spoken import Spoken
     from .team import Team
     from .topologies.pair import Pair
+    from .worlds.boxes import Boxes
+    from .worlds.lifting import Lifting
+    from .worlds.warehouse import Warehouse
+    from .worlds.world import WORLDS, World, world
 
 __all__ = [
     "KQML",
     "PROTOCOLS",
+    "WORLDS",
     "Agent",
     "AutoForm",
+    "Boxes",
     "Concise",
     "Content",
     "Custom",
     "JSONMessage",
     "KeyValue",
+    "Lifting",
     "Message",
     "Pair",
     "Plain",
+    "Played",
     "Protocol",
     "Spoken",
     "Team",
+    "Warehouse",
+    "World",
     "protocol",
+    "world",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -44,6 +56,7 @@ __getattr__, __dir__ = lazily(
     {
         "agent": ("Agent",),
         "message": ("Message",),
+        "play": ("Played",),
         "protocol": ("PROTOCOLS", "Content", "Protocol", "protocol"),
         "protocols.autoform": ("AutoForm",),
         "protocols.custom": ("Custom",),
@@ -54,5 +67,9 @@ __getattr__, __dir__ = lazily(
         "spoken": ("Spoken",),
         "team": ("Team",),
         "topologies.pair": ("Pair",),
+        "worlds.boxes": ("Boxes",),
+        "worlds.lifting": ("Lifting",),
+        "worlds.warehouse": ("Warehouse",),
+        "worlds.world": ("WORLDS", "World", "world"),
     },
 )

@@ -10,10 +10,13 @@ from ..orchestrator.agreement import same_answer
 from ..orchestrator.shown import one_line
 from .message import Message, said_by
 
-Reason = Literal["agreed", "decided", "turns", "tokens", "silent", "repeating", "unreadable", "budget", "failed"]
+Reason = Literal[
+    "agreed", "decided", "turns", "tokens", "silent", "repeating", "unreadable", "budget", "failed", "solved", "steps"
+]
 """`agreed`: all gave the same answer. `decided`: the one who decides did. `turns`, `tokens`: the team's own limits.
 `silent`, `repeating`, `unreadable`: each agent's last message was empty, had been said before by whomever, or did
-not follow the protocol. `budget`: a wall of the flow. `failed`: a model could not be asked."""
+not follow the protocol. `budget`: a wall of the flow. `failed`: a model could not be asked. `solved`, `steps`: in a
+world, all is done, or its last step was taken."""
 
 
 class Ended(Exception):

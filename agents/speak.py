@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SkipValidation
 
 from ..backends.request import Completion
 from ..errors import LaconicError, MessageError
@@ -55,8 +55,9 @@ class Speak(Node):
     """Most tokens of a message."""
     calls: int
     """Most calls of tools."""
-    failures: dict[str, LaconicError]
-    """Where a failure is put, by the path of this node: those who spoke at the same time keep their turns."""
+    failures: SkipValidation[dict[str, LaconicError]]
+    """Where a failure is put, by the path of this node: those who spoke at the same time keep their turns. It is the
+    caller's own mapping, which validation would copy."""
 
     async def run(self, ctx: Context) -> Utterance:
         """A call of the model, more after each tool, and one more for a repair."""

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from ..errors import BudgetExceeded, NodeError
-from ..orchestrator import Context, Node, Template
+from ..orchestrator import Context, ModelRole, Node, Template
 from ..orchestrator.part import PartMark
 from .agent import Agent, seated
 from .bill import Bill
@@ -17,11 +17,13 @@ from .briefing import Briefing
 from .conversation import Conversation, Limits
 from .ending import Ended, Reason, last_answers, majority
 from .matter import Matter
+from .play import WORLD, Played, play
 from .protocol import ProtocolField
 from .protocols.plain import Plain
 from .sight import Sees
 from .spoken import Spoken
 from .summary import Summaries
+from .worlds.world import WorldField
 
 TAKEN = ("answer", "call", "result", "summary")
 """What no agent is called, because lines that are not messages begin so."""
@@ -33,8 +35,18 @@ class Team(Node):
     least: ClassVar[int] = 2
     """How many agents the topology needs."""
 
-    agents: Annotated[list[Agent], PartMark()] = Field(description="Who takes part, in the order in which they speak.")
-    task: Template = Field(description="What everybody is told: the question.")
+    agents: Annotated[list[Agent], PartMark()] = Field(
+        default=[],
+        description="Who takes part, in the order in which they speak; with a world, its robots if not given.",
+    )
+    task: Template = Field(default="", description="What everybody is told: the question.")
+    world: WorldField = Field(
+        default=None, description="The world they act in, step by step, such as {kind: boxes, agents: 4, seed: 3}."
+    )
+    model: ModelRole | None = Field(
+        default=None,
+        description="The role that speaks for the robots of a world whose agents are not given; else large.",
+    )
     protocol: ProtocolField = Field(default=Plain(), description="The form of their messages.")
     sees: Sees = Field(
         default="all",
@@ -55,6 +67,26 @@ class Team(Node):
     max_tokens: int = Field(default=160, ge=1, description="Most tokens of one message.")
     message_tokens: int | None = Field(default=None, ge=1, description="Most tokens of all messages together.")
     max_calls: int = Field(default=3, ge=1, description="Most calls of tools in one turn.")
+
+    @model_validator(mode="after")
+    def _has_a_matter(self) -> Self:
+        if self.world is None:
+            if not self.task:
+                raise ValueError("a team needs a `task`: the question; or a `world`")
+            if self.model is not None:
+                raise ValueError("`model` is for the robots of a `world`; agents say their own model")
+            return self
+        robots = self.world.start().names
+        if not self.agents:
+            team = [Agent(name=name, model=self.model or "large") for name in robots]
+            object.__setattr__(self, "agents", team)  # a part is frozen once it is checked, and here it is not yet
+        named = {agent.name for agent in self.agents}
+        if WORLD in named:
+            raise ValueError(f"no agent may be called {WORLD!r}: so is the sender of what comes of a step")
+        missing = [name for name in robots if name not in named]
+        if missing:
+            raise ValueError(f"in this world there is {missing[0]}, but no agent of that name")
+        return self
 
     @model_validator(mode="after")
     def _has_a_team(self) -> Self:
@@ -99,6 +131,9 @@ class Team(Node):
         )
         limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
         talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
+        if self.world is not None:
+            state, reason = await play(talk, self.world.start(), self.converse, task=task)
+            return Played.of(state, talk.messages, reason, _note(talk, reason))
         try:
             answer, reason = await self.converse(talk)
         except Ended as ended:
