@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -44,6 +44,9 @@ class Protocol(Part):
     `parse(encode(content))` is the content again: nothing that a text says can become an answer, or another message,
     on the way.
     """
+
+    answering: ClassVar[str] = "give it as the form says"
+    """How the answer is given, in the words that go on after `if you know the answer,`."""
 
     def instruction(self) -> str:
         """What an agent is told about the form, the place of the answer included."""

@@ -18,7 +18,7 @@ from .conversation import Conversation, Limits
 from .ending import Ended, Reason, last_answers, majority
 from .matter import Matter
 from .play import WORLD, Played, play
-from .protocol import ProtocolField
+from .protocol import Protocol, ProtocolField
 from .protocols.plain import Plain
 from .sight import Sees
 from .spoken import Spoken
@@ -148,7 +148,7 @@ class Team(Node):
         answer = _so_far(talk)
         if answer is None and ended.error is None:
             try:
-                await talk.say(talk.names[0], ask=CLOSING)
+                await talk.say(talk.names[0], ask=closing(talk.protocol))
             except Ended as again:
                 ended = again if again.error is not None else ended
             answer = _so_far(talk)
@@ -166,7 +166,6 @@ class Team(Node):
         return _closed(talk, answer, ended.reason)
 
 
-CLOSING = "The conversation is over. Give the answer:"
 WHY: dict[Reason, str] = {
     "turns": "`max_turns` was reached",
     "tokens": "`message_tokens` was reached",
@@ -174,6 +173,11 @@ WHY: dict[Reason, str] = {
     "repeating": "all repeated themselves",
     "unreadable": "no message followed the protocol",
 }
+
+
+def closing(protocol: Protocol) -> str:
+    """What is asked for in the last message."""
+    return f"The conversation is over. Answer, and {protocol.answering}:"
 
 
 def _so_far(talk: Conversation) -> str | None:

@@ -23,6 +23,8 @@ SCHEMA: dict[str, Any] = {
 class JSONMessage(Protocol):
     """`{"say": ..., "answer": ...}`, delivered without spaces and without what is empty."""
 
+    answering = 'give it as "answer"'
+
     def instruction(self) -> str:
         """The two keys."""
         return (

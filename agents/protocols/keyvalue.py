@@ -21,6 +21,8 @@ _ANSWER = ("answer", "final answer", "the answer")
 class KeyValue(Protocol):
     """One fact a line, under a key that its writer chooses."""
 
+    answering = 'end with the line "answer: ..."'
+
     def instruction(self) -> str:
         """The lines, and the reserved key."""
         return (

@@ -30,6 +30,8 @@ class KQML(Protocol):
     The text of a `tell` is its content; that of any other act is the expression without the answer.
     """
 
+    answering = 'give it as :answer "..."'
+
     def instruction(self) -> str:
         """Two performatives, and the place of the answer."""
         return (

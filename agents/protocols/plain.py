@@ -23,6 +23,8 @@ EMPTY = "the message is empty: say what the others need, or give the answer"
 class Plain(Protocol):
     """Ordinary language; a last line `Answer: ...` once the answer is known."""
 
+    answering = 'end with the line "Answer: ..."'
+
     def instruction(self) -> str:
         """The place of the answer is all that is asked for."""
         return f"Write your message to the others in plain language. {ASKED_FOR}"

@@ -8,7 +8,7 @@ from ...orchestrator import kind
 from ..conversation import Conversation
 from ..ending import Reason
 from ..message import indented
-from ..team import CLOSING, Team
+from ..team import Team, closing
 
 ROLE = (
     "Each of you knows only a part of what the answer needs. Write to each other what you know that helps: names, "
@@ -37,10 +37,17 @@ class Pair(Team):
 
 def _asked(talk: Conversation, name: str) -> str:
     """What an agent is asked for: to agree or to say what is wrong, if an answer was given just now."""
-    newest = talk.messages[-1] if talk.messages else None
-    if newest is not None and newest.answer:
-        return f"If the answer {indented(newest.answer)} fits what you know, give it too; if not, write what is wrong:"
-    if talk.left <= 1:
-        return CLOSING
     others = ", ".join(other for other in talk.names if other != name)
-    return f"Write to {others}, or give the answer:"
+    if not talk.messages:
+        return f"Write to {others} what your texts say about it. Do not answer yet:"
+    if talk.left <= 1:
+        return closing(talk.protocol)
+    newest = talk.messages[-1]
+    if newest.answer:
+        return (
+            f"Look in your texts whether the answer {indented(newest.answer)} is right. If it is, "
+            f"{talk.protocol.answering}; if not, write what your texts say:"
+        )
+    return (
+        f"Write to {others} what your texts add to that. If both together give the answer, {talk.protocol.answering}:"
+    )
