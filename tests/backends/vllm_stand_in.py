@@ -208,7 +208,12 @@ class AsyncLLM:
             ]
         text = "".join(f"w{token} " for token in ids)
         piece = SimpleNamespace(text=text, token_ids=ids, finish_reason=running.finish, logprobs=logprobs)
-        return SimpleNamespace(outputs=[piece], prompt_token_ids=running.prompt, num_cached_tokens=1)
+        of_prompt = None
+        if running.sampling.prompt_logprobs is not None:
+            of_prompt = [None, *({token: SimpleNamespace(logprob=-token / 2)} for token in running.prompt[1:])]
+        return SimpleNamespace(
+            outputs=[piece], prompt_token_ids=running.prompt, num_cached_tokens=1, prompt_logprobs=of_prompt
+        )
 
     async def abort(self, numbers: str | list[str]) -> None:
         for number in [numbers] if isinstance(numbers, str) else numbers:
