@@ -207,8 +207,8 @@ class OpenAIBackend:
         """In one piece: vLLM gives no logprobs of a prompt in a stream."""
         if not facts.knows("prompt_logprobs", chat=request.messages is not None):
             raise BadRequest(
-                f"{self.url} does not say how likely the tokens of a prompt are, as far as it tells (`prompt_logprobs`, "
-                "which vLLM has). Ask a model that vLLM serves."
+                f"{self.url} does not say how likely the tokens of a prompt are, as far as it tells "
+                "(`prompt_logprobs`, which vLLM has). Ask a model that vLLM serves."
             )
         completion = await self._whole(request, facts, started)
         if completion.prompt_logprobs is None:

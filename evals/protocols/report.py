@@ -75,9 +75,9 @@ def markdown(selection: Selection, ledger: Ledger, *, title: str, command: Seque
     head, rows = table(selection)
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     grid = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    chosen = (
-        f"Ended early, nothing is chosen: {selection.error}" if selection.error else f"Chosen: {selection.chosen.name}."
-    )
+    chosen = f"Chosen: {selection.chosen.name}."
+    if selection.error:
+        chosen = f"Ended early, nothing is chosen: {selection.error}"
     several = max(len(arm.asked) for arm in selection.arms)
     how = (
         f"{several} conversations an item and way, sampled with a seed each (at {SAMPLING_TEMPERATURE} where the flow "
@@ -96,8 +96,8 @@ def markdown(selection: Selection, ledger: Ledger, *, title: str, command: Seque
         f"{RAMBLING:,}, or none, as unreadable. {how}",
         f"Intervals are 95 %: percentile bootstrap over items, {RESAMPLES:,} draws. A way left the race, from item "
         f"{LEAST_ITEMS} on, when its rewards were lower than those of the best one on the same items by more than a "
-        f"bound that fails for the best way of all with a chance of {LEVEL:.0%} in the whole race. Rewards of ways that "
-        "left after different numbers of items are of different items: compare within what they shared.",
+        f"bound that fails for the best way of all with a chance of {LEVEL:.0%} in the whole race. What ways came to "
+        "that left after different numbers of items is of different items: compare within what they shared.",
         spent_in_words(selection, ledger).capitalize() + ".",
     ]
     return "\n\n".join(parts) + "\n"

@@ -4,9 +4,9 @@ As Optima has it (arXiv 2410.08115, and its code for the special cases):
 
     task score - lambda_tokens x tokens / most tokens of a conversation about the item + lambda_readability / worst loss
 
-Optima counts the tokens of messages only, because they are what it trains a model to write. Here all tokens count unless
-said otherwise: every turn sends what was said before again, and whoever pays, pays for that; a form that saves words and
-needs a long instruction or one more turn saves nothing.
+Optima counts the tokens of messages only, because they are what it trains a model to write. Here all tokens count
+unless said otherwise: every turn sends what was said before again, and whoever pays, pays for that; a form that saves
+words and needs a long instruction or one more turn saves nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Training: an adapter (LoRA) for a model, by TRL, on exported records. It runs in a process of its own.
 
-The process ends when this one does, and gives back the memory it took. The adapter's folder says what it was trained on.
+The process ends when this one does, and gives back the memory it took. The adapter's folder says what it was trained
+on.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +25,8 @@ from ..data import json_lines, read_bytes
 Kind = Literal["sft", "pairs"]
 COLUMNS: dict[Kind, tuple[str, ...]] = {"sft": ("prompt", "completion"), "pairs": ("prompt", "chosen", "rejected")}
 NEEDED = ("trl", "peft", "datasets", "torch", "transformers")
+VARIABLE = "LACONIC_TRAIN_PYTHON"
+"""What TRL needs and what vLLM needs need not go together: it may have an environment of its own."""
 ABOUT = "trained-on.json"
 """The file in an adapter's folder that says what it was trained on."""
 PROGRAM = Path(__file__).with_name("training_process.py")
@@ -65,20 +70,18 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str]
 
 
-def train(job: Training, *, python: str | None = None, on_line: Callable[[str], None] | None = None) -> Trained:
+def train(job: Training, *, on_line: Callable[[str], None] | None = None) -> Trained:
     """Train and keep the adapter in `job.out`. `on_line` is told what the process prints.
 
-    `python`: the interpreter with the extra `train`; this one if none is given. Raises InputError for records, a model
-    or a folder that cannot be used or an extra that is missing, and LaconicError with what TRL said if it fails.
+    Raises InputError for records, a model or a folder that cannot be used or an extra that is missing, and LaconicError
+    with what TRL said if it fails.
     """
     number = _checked(job.records, COLUMNS[job.kind])
     if not (job.model / "config.json").is_file():
         raise InputError(f"{str(job.model)!r} is no folder with a model in it (config.json, *.safetensors, tokenizer)")
     if job.out.exists() and any(job.out.iterdir()):
         raise InputError(f"the folder {str(job.out)!r} is not empty; an adapter gets one of its own")
-    missing = [] if python else [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(f'training needs {", ".join(missing)}: pip install "laconic[train]"')
+    python = find_python()
     rate = job.learning_rate if job.learning_rate is not None else 2e-4 if job.kind == "sft" else 5e-6
     asked = {
         "kind": job.kind,
@@ -92,7 +95,7 @@ def train(job: Training, *, python: str | None = None, on_line: Callable[[str], 
         "most_tokens": job.most_tokens,
         "batch": job.batch,
     }
-    said = _run(asked, python or sys.executable, on_line)
+    said = _run(asked, python, on_line)
     trained = Trained(
         kind=job.kind,
         model=job.model.resolve().name,
@@ -109,6 +112,28 @@ def train(job: Training, *, python: str | None = None, on_line: Callable[[str], 
     )
     (job.out / ABOUT).write_bytes(msgspec.json.format(msgspec.json.encode(trained)) + b"\n")
     return trained
+
+
+def find_python() -> str:
+    """The interpreter that has the extra `train`: the one that the variable names, else this one.
+
+    Raises InputError that says how to install it.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        found = shutil.which(os.path.expanduser(named))
+        if found is None:
+            raise InputError(
+                f"{VARIABLE} should name the Python interpreter that has TRL, and there is none at {named}"
+            )
+        return found
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f'training needs {", ".join(missing)}: pip install "laconic[train]", or name the Python of an environment '
+            f"that has it with {VARIABLE}"
+        )
+    return sys.executable
 
 
 def hash_of_model(folder: Path) -> str:
@@ -149,7 +174,7 @@ def _checked(path: Path, columns: tuple[str, ...]) -> int:
         for column in columns:
             if not _is_chat(record.get(column)):
                 raise InputError(
-                    f"the field {column!r} must be a list of {{role, content}}, as `laconic protocol select` exports it",
+                    f"the field {column!r} must be a list of {{role, content}}, as `laconic protocol select` writes it",
                     where=f"{path}:{line}",
                 )
         number += 1
@@ -168,7 +193,7 @@ def _is_chat(value: Any) -> bool:
 
 def _run(asked: dict[str, Any], python: str, on_line: Callable[[str], None] | None) -> dict[str, Any]:
     process = subprocess.Popen(
-        [python, str(PROGRAM)],
+        [python, "-P", str(PROGRAM)],  # -P: what lies beside the program is no library of its own
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

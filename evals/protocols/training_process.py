@@ -58,7 +58,7 @@ def train(asked: dict[str, Any]) -> dict[str, Any]:
         "save_strategy": "no",
         "report_to": "none",
         "bf16": kind == torch.bfloat16,
-        "gradient_checkpointing": on_gpu,
+        "disable_tqdm": True,
         "use_cpu": not on_gpu,
         "seed": 17,
     }
