@@ -27,10 +27,10 @@ def test_the_best_arm_is_practically_never_dropped() -> None:
     assert sum("best" in race.out for race in races) <= 1
 
 
-def test_of_equal_arms_hardly_any_is_dropped() -> None:
+def test_an_arm_as_good_as_the_best_hardly_ever_leaves() -> None:
     draw = random.Random(4)
     races = [race_of(dict.fromkeys("abc", 0.5), 50, draw) for _ in range(60)]
-    assert sum(bool(race.out) for race in races) <= 60 * 0.05 * 2
+    assert sum(len(race.out) for race in races) <= len(races) * 3 * 0.05 * 1.5
 
 
 def test_a_clearly_worse_arm_leaves_early_and_the_rest_stays() -> None:

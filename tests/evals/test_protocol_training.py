@@ -74,10 +74,11 @@ def test_what_trl_could_not_read_is_named_with_its_line(tmp_path: Path, model: P
         train(job)
     with pytest.raises(InputError, match=r"records\.jsonl:1: .*'chosen'"):
         train(Training(kind="pairs", records=file, model=model, out=tmp_path / "out"))
+    good = records(tmp_path, {"prompt": CHAT, "completion": SAID})
+    with pytest.raises(InputError, match="no folder with a model"):
+        train(Training(kind="sft", records=good, model=tmp_path, out=tmp_path / "out"))
     with pytest.raises(InputError, match="no conversation was good enough"):
         train(Training(kind="sft", records=records(tmp_path), model=model, out=tmp_path / "out"))
-    with pytest.raises(InputError, match="no folder with a model"):
-        train(Training(kind="sft", records=file, model=tmp_path, out=tmp_path / "out"))
 
 
 @pytest.mark.usefixtures("stand_in")
