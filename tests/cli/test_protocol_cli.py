@@ -164,8 +164,11 @@ def test_exports_hold_what_an_agent_was_shown_and_what_it_said(
         assert "code" in pair["chosen"][0]["content"]
         assert "nobody knows" in pair["rejected"][0]["content"]
         assert pair["prompt"][-1]["role"] == "user"
-    far = laconic(*SELECT, *WAYS, "--rounds", "3", "--export-pairs", "pairs.jsonl", "--least-gap", "9")
-    assert far.exit_code != 0 or (here / "pairs.jsonl").read_text() == ""
+    models.opened.clear()
+    dear = ("--rounds", "3", "--lambda-tokens", "9", "--least-gap", "99")
+    none = laconic(*SELECT, *WAYS, *dear, "--export-sft", "sft.jsonl", "--export-pairs", "pairs.jsonl")
+    assert none.exit_code == 0, none.stderr
+    assert (here / "sft.jsonl").read_text() == (here / "pairs.jsonl").read_text() == ""
 
 
 @pytest.mark.usefixtures("models")
