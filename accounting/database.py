@@ -29,6 +29,7 @@ from .schema import ADDED_COLUMNS, CALL_COLUMNS, READING_COLUMNS, RUN_COLUMNS, T
 from .writer import Entry, Response, Row, Writer
 
 _completion = msgspec.json.Decoder(Completion)
+_request = msgspec.json.Decoder(Request)
 
 
 class Database:
@@ -160,6 +161,12 @@ class Database:
         rows = self._read("SELECT completion FROM responses WHERE key = ?", (key,), settle=False)
         with plainly(self.path, "read"):
             return _completion.decode(rows[0][0]) if rows else None
+
+    def request(self, key: str) -> Request | None:
+        """The request whose answer is kept under `key`, if any; what was queued a moment ago may not be there yet."""
+        rows = self._read("SELECT request FROM responses WHERE key = ?", (key,), settle=False)
+        with plainly(self.path, "read"):
+            return _request.decode(rows[0][0]) if rows else None
 
     def responses(self, run: str | None = None) -> list[tuple[str, str, str]]:
         """(key, request, completion) as JSON text, oldest first: all, or those that calls of `run` got or reused."""

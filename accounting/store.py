@@ -85,6 +85,13 @@ class Store:
             return kept[2]
         return None if self.database is None else self.database.response(key)
 
+    def asked(self, key: str) -> Request | None:
+        """The request whose answer is kept under `key`, or None. Raises LedgerError if the file cannot be read."""
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept[1]
+        return None if self.database is None else self.database.request(key)
+
     def put(self, key: str, request: Request, completion: Completion) -> None:
         """Keep an answer; a later one under the same key takes its place."""
         database = self.database

@@ -97,6 +97,8 @@ class OpenAIBackend:
                 self._check_model(request, facts)
                 if request.extra:
                     self._check_fields(request, facts)
+                if request.prompt_logprobs:
+                    return await self._with_prompt_logprobs(request, facts, started)
                 if on_delta is not None:
                     return await self._stream(request, facts, arrived, on_delta)
                 return await self._whole(request, facts, started)
@@ -200,6 +202,19 @@ class OpenAIBackend:
         said = self._said(usage, facts) if usage is not None else UNKNOWN
         completion = whole(answer, said, started=started, alternatives=request.logprobs or 0)
         return completion if usage is not None else await self._counted(request, completion)
+
+    async def _with_prompt_logprobs(self, request: Request, facts: ServerFacts, started: float) -> Completion:
+        """In one piece: vLLM gives no logprobs of a prompt in a stream."""
+        if not facts.knows("prompt_logprobs", chat=request.messages is not None):
+            raise BadRequest(
+                f"{self.url} does not say how likely the tokens of a prompt are, as far as it tells "
+                "(`prompt_logprobs`, which vLLM has). Ask a model that vLLM serves."
+            )
+        completion = await self._whole(request, facts, started)
+        if completion.prompt_logprobs is None:
+            problem = f"{self.url} was asked for the logprobs of a prompt and gave none."
+            raise BackendError(problem, partial=completion)
+        return completion
 
     async def _stream(self, request: Request, facts: ServerFacts, arrived: Arrived, on_delta: OnDelta) -> Completion:
         url = self._connection.chat if request.messages is not None else self._connection.completions

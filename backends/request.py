@@ -41,6 +41,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     """A JSON Schema the answer must satisfy."""
     logprobs: int | None = None
     """How many alternatives to report for each generated token; None for no logprobs."""
+    prompt_logprobs: bool = False
+    """Whether to report how likely each token of the prompt was. Such a call is not streamed."""
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     """Sent to the server as it is: what a server offers beyond the common fields."""
     sample: int = 0
@@ -77,6 +79,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The generated token ids, where the server returns them."""
     prompt_token_ids: tuple[int, ...] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    prompt_logprobs: tuple[float | None, ...] | None = None
+    """The natural-log probability of each token of the prompt after those before it; None for the first."""
     seconds: float = 0.0
     first_token_seconds: float | None = None
     """Time to the first token; known for streams only."""

@@ -32,6 +32,10 @@ Rule: TypeAlias = tuple[str, Answer | Answering]
 """A regular expression, searched in the last message, and what is answered if it is found."""
 
 
+FIELDS = frozenset({"prompt_logprobs"})
+"""What a scripted model knows beyond the common fields of a call."""
+
+
 class Latency(msgspec.Struct, frozen=True):
     """Seconds for each prompt token that is computed (not cached) and for each generated token."""
 
@@ -57,7 +61,8 @@ class ScriptedBackend:
 
     A prompt is counted with `tokenizer` (the shipped one if None: `tokenizers.ShippedTokenizer` has its chat template).
     An answer has the tokens of its text; no end token is added. `schema`, `temperature` and `seed` change nothing;
-    `logprobs` are those of a model that is certain.
+    `logprobs` are those of a model that is certain; `prompt_logprobs` those of one that only knows that the tokens of a
+    vocabulary are ever rarer (Zipf's law), so that rare words read worse.
     """
 
     name = "scripted"
@@ -154,6 +159,8 @@ class ScriptedBackend:
             tokenizes=True,
             metrics=True,
             reports_cached=True,
+            chat_fields=FIELDS,
+            completion_fields=FIELDS,
             caches_prefixes=self._prefixes is not None,
             block=self._prefixes.block if self._prefixes is not None else None,
             blocks=self._prefixes.blocks if self._prefixes is not None else None,
@@ -220,6 +227,7 @@ class ScriptedBackend:
             token_ids=tuple(reply.ids),
             prompt_token_ids=tuple(turn.prompt),
             logprobs=None if request.logprobs is None else reply.logprobs(self._tokenizer, request.logprobs),
+            prompt_logprobs=turn.prompt_logprobs() if request.prompt_logprobs else None,
             seconds=time.perf_counter() - turn.started,
             first_token_seconds=first,
         )

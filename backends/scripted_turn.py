@@ -6,6 +6,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
+from math import log
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -81,6 +82,10 @@ class Turn(msgspec.Struct):
         if self.running is not None:
             written = self.reply.ids[: max(0, self.generated - 1)] if self.reply is not None else []
             self.running.end(self.prompt + written)
+
+    def prompt_logprobs(self) -> tuple[float | None, ...]:
+        """Those of a model for which a token is the rarer the later it stands in the vocabulary (Zipf's law)."""
+        return tuple(None if place == 0 else -log(2 + token) for place, token in enumerate(self.prompt))
 
     def usage(self) -> Usage:
         """What the server reports when the answer is whole."""

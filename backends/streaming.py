@@ -6,7 +6,7 @@ import time
 
 from .request import Completion, FinishReason, TokenLogprob
 from .usage import Usage
-from .wire import Answer, finish_reason, logprobs_of, usage_of
+from .wire import Answer, finish_reason, logprobs_of, prompt_logprobs_of, usage_of
 
 
 class Arrived:
@@ -29,6 +29,7 @@ class Arrived:
         self._ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._prompt_ids: tuple[int, ...] | None = None
+        self._prompt_logprobs: tuple[float | None, ...] | None = None
         self._model = ""
 
     def add(self, chunk: Answer) -> str:
@@ -41,6 +42,7 @@ class Arrived:
             self._model = chunk.model
         if chunk.prompt_token_ids is not None:
             self._prompt_ids = tuple(chunk.prompt_token_ids)
+        self._prompt_logprobs = prompt_logprobs_of(chunk) or self._prompt_logprobs
         choice = next((choice for choice in chunk.choices or () if choice.index == 0), None)
         if choice is None:
             return ""
@@ -76,6 +78,7 @@ class Arrived:
             token_ids=tuple(self._ids) or ids_of(self._logprobs),
             prompt_token_ids=self._prompt_ids,
             logprobs=tuple(self._logprobs) or None,
+            prompt_logprobs=self._prompt_logprobs,
             seconds=time.monotonic() - self.started,
             first_token_seconds=self.first,
         )
@@ -100,6 +103,7 @@ def whole(answer: Answer, usage: Usage, *, started: float, alternatives: int = 0
         token_ids=tuple(choice.token_ids) if choice.token_ids is not None else ids_of(logprobs),
         prompt_token_ids=tuple(prompt_ids) if prompt_ids is not None else None,
         logprobs=tuple(logprobs) or None,
+        prompt_logprobs=prompt_logprobs_of(answer),
         seconds=time.monotonic() - started,
     )
 

@@ -102,6 +102,8 @@ class VLLMEngineBackend:
         number = str(next(self._numbers))
         try:
             async with asyncio.timeout(self.timeout):
+                if request.prompt_logprobs:
+                    on_delta = None  # vLLM gives no logprobs of a prompt in a stream
                 call = await loaded.reader.call(request, stream=on_delta is not None)
                 answering = asyncio.create_task(self._answer(loaded, call, number, arrived, on_delta))
                 self._underway[number] = answering

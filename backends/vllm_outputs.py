@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .backend import Counters
-from .wire import Answer, Choice, LogprobEntry, LogprobsObject, PromptDetails, UsageObject
+from .wire import (
+    Answer,
+    Choice,
+    LogprobEntry,
+    LogprobsObject,
+    PromptDetails,
+    PromptLogprob,
+    PromptLogprobs,
+    UsageObject,
+)
 
 
 class Totals:
@@ -57,7 +66,17 @@ def chunk_of(output: Any, model: str, generated: int) -> Answer:
             prompt_tokens_details=PromptDetails(cached_tokens=output.num_cached_tokens, cache_write_tokens=0),
         ),
         prompt_token_ids=list(output.prompt_token_ids),
+        prompt_logprobs=_prompt_logprobs(output),
     )
+
+
+def _prompt_logprobs(output: Any) -> PromptLogprobs | None:
+    if output.prompt_logprobs is None:
+        return None
+    return [
+        None if at is None else {str(token): PromptLogprob(entry.logprob) for token, entry in at.items()}
+        for at in output.prompt_logprobs
+    ]
 
 
 def _logprobs(piece: Any) -> LogprobsObject | None:

@@ -32,7 +32,7 @@ _OF_A_CALL = {
     "vllm_xargs",
 }
 """Fields of a server's call that are honoured here, besides those of the prompt and of `SamplingParams`."""
-_NO_PLACE = {"n", "prompt_logprobs", "prompt_logprob_start", "prompt_logprob_token_ids", "stream_interval"}
+_NO_PLACE = {"n", "prompt_logprob_start", "prompt_logprob_token_ids", "stream_interval"}
 """Sampling parameters whose effect a `Completion` has no place for."""
 
 

@@ -83,6 +83,16 @@ class LogprobsObject(msgspec.Struct):
     top_logprobs: list[dict[str, float] | None] | None = None
 
 
+class PromptLogprob(msgspec.Struct):
+    """What vLLM says of one token at one place of a prompt."""
+
+    logprob: float
+
+
+PromptLogprobs = list[dict[str, PromptLogprob] | None]
+"""For each token of a prompt, by token id, what vLLM says of it and then of alternatives; null for the first."""
+
+
 class MessageObject(msgspec.Struct):
     """The message of an answer, or the delta of a chunk. vLLM says `reasoning` where others say `reasoning_content`."""
 
@@ -102,6 +112,7 @@ class Choice(msgspec.Struct):
     logprobs: LogprobsObject | None = None
     token_ids: list[int] | None = None
     prompt_token_ids: list[int] | None = None
+    prompt_logprobs: PromptLogprobs | None = None
 
 
 class Answer(msgspec.Struct):
@@ -112,6 +123,8 @@ class Answer(msgspec.Struct):
     timings: Timings | None = None
     model: str | None = None
     prompt_token_ids: list[int] | None = None
+    prompt_logprobs: PromptLogprobs | None = None
+    """vLLM has them here for a chat, and in the choice otherwise."""
     error: Any = None
 
 
@@ -163,6 +176,8 @@ def fields(request: Request, *, server: str = "other", stream: bool = False) -> 
         # At least one alternative: llama.cpp takes 0 for "no logprobs at all". What was not asked for is dropped again.
         alternatives = max(1, request.logprobs)
         body.update({"logprobs": True, "top_logprobs": alternatives} if chat else {"logprobs": alternatives})
+    if request.prompt_logprobs:
+        body["prompt_logprobs"] = 0  # that of the prompt's own tokens, and of no alternatives
     if request.schema is not None:
         if server == "llama.cpp" and not chat:
             body["json_schema"] = request.schema  # llama.cpp ignores `response_format` in this protocol, silently
@@ -253,6 +268,14 @@ def logprobs_of(found: LogprobsObject | None, alternatives: int) -> list[TokenLo
         )
         for i, (token, value) in enumerate(zip(tokens, values, strict=False))
     ]
+
+
+def prompt_logprobs_of(answer: Answer) -> tuple[float | None, ...] | None:
+    """What an answer says of the tokens of its prompt, one value each; None if it says nothing."""
+    found = answer.prompt_logprobs or next((c.prompt_logprobs for c in answer.choices or () if c.index == 0), None)
+    if found is None:
+        return None
+    return tuple(next(iter(entries.values())).logprob if entries else None for entries in found)
 
 
 def _likeliest(pairs: Iterable[tuple[str, float]], alternatives: int) -> tuple[tuple[str, float], ...]:

@@ -13,6 +13,7 @@ from .errors import guarded
 from .graph import graph
 from .ledger import ledger
 from .models import app as models
+from .protocol import app as protocol
 from .router import app as router
 from .run import run
 from .runs import runs
@@ -40,6 +41,7 @@ def _laconic() -> None:
 for command in (run, batch, runs, ledger, audit, compare, demo, graph, schema, doctor, serve_models):
     app.command()(guarded(command))
 app.add_typer(models, name="models")
+app.add_typer(protocol, name="protocol")
 app.add_typer(router, name="router")
 
 

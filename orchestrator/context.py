@@ -104,6 +104,8 @@ class Context:
         top_p: float | None = None,
         seed: int | None = None,
         logprobs: int | None = None,
+        prompt_logprobs: bool = False,
+        raw: str | None = None,
         prompt_token_ids: Iterable[int] | None = None,
         sample: int = 0,
         extra: Mapping[str, Any] | None = None,
@@ -113,6 +115,8 @@ class Context:
     ) -> Coroutine[Any, Any, Completion]:
         """Ask the model in the role `model`. What is not said here comes from the model's spec.
 
+        `raw`: a text that the model is given as it is, in place of a chat. `prompt_logprobs`: also say how likely each
+        token of the prompt was.
         `instruction`: how many of the prompt's tokens are the same in every call of its batch, if they were counted.
 
         Raises BackendError, BudgetExceeded, and NodeError for a role that the flow does not have.
@@ -131,6 +135,7 @@ class Context:
         request = Request(
             model=metered.backend.model,
             messages=_messages(prompt) if prompt is not None else None,
+            prompt=raw,
             prompt_token_ids=tuple(prompt_token_ids) if prompt_token_ids is not None else None,
             max_tokens=max_tokens,
             temperature=temperature or 0.0,
@@ -139,6 +144,7 @@ class Context:
             stop=tuple(stop),
             schema=schema,
             logprobs=0 if logprobs is None and self.heard is not None else logprobs,
+            prompt_logprobs=prompt_logprobs,
             extra=dict(extra) if extra else {},
             # A node that is run again must not be answered with what failed it.
             sample=sample + (self.attempt - 1) * 1_000_000,

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 OnOpen = Callable[[Backend], Awaitable[None]]
 """Told of every backend that a runtime opens."""
 
+SAID_IN_A_CALL = {"temperature", "top_p", "seed", "max_tokens", "stream", "extra"}
+"""What of a model's spec each call says, so that a model need not be opened twice for it."""
+
 
 class Runtime:
     """Opens each model once, however many runs use it, and closes what it opened.
@@ -101,12 +104,12 @@ class Runtime:
         return known
 
     async def model(self, role: str, spec: ModelSpec | None, *, beside: Iterable[ModelSpec] = ()) -> MeteredModel:
-        """One model, opened at its first use; roles with equal specs share a backend and its slots.
+        """One model, opened at its first use; roles with equal specs share a backend and its slots, however they ask.
 
         `beside`: the models that are open at the same time, between which memory is shared out. They are opened one
         after the other, since vLLM measures the free memory while it starts.
         """
-        identity = spec.model_dump_json() if spec is not None and role not in self._given else ""
+        identity = spec.model_dump_json(exclude=SAID_IN_A_CALL) if spec is not None and role not in self._given else ""
         known = self._roles.get((role, identity))
         if known is None:
             async with self._opening:

@@ -67,12 +67,13 @@ class _Protocol(pydantic.BaseModel):
     response_format: dict[str, Any] | None = None
     priority: int = 0
     user: str | None = None
+    prompt_logprobs: int | None = None
 
     def to_sampling_params(self, most: int, defaults: dict[str, Any]) -> SamplingParams:
         if self.temperature < 0:
             raise VLLMClientError("temperature must be non-negative")
         names = ("temperature", "top_p", "seed", "stop", "min_tokens", "ignore_eos", "allowed_token_ids")
-        given = {name: getattr(self, name) for name in names}
+        given = {name: getattr(self, name) for name in (*names, "prompt_logprobs")}
         asked = self.logprobs if isinstance(self, CompletionRequest) else getattr(self, "top_logprobs", None)
         return SamplingParams(**given, max_tokens=most, logprobs=asked, streams=self.stream)
 
@@ -208,7 +209,12 @@ class AsyncLLM:
             ]
         text = "".join(f"w{token} " for token in ids)
         piece = SimpleNamespace(text=text, token_ids=ids, finish_reason=running.finish, logprobs=logprobs)
-        return SimpleNamespace(outputs=[piece], prompt_token_ids=running.prompt, num_cached_tokens=1)
+        of_prompt = None
+        if running.sampling.prompt_logprobs is not None:
+            of_prompt = [None, *({token: SimpleNamespace(logprob=-token / 2)} for token in running.prompt[1:])]
+        return SimpleNamespace(
+            outputs=[piece], prompt_token_ids=running.prompt, num_cached_tokens=1, prompt_logprobs=of_prompt
+        )
 
     async def abort(self, numbers: str | list[str]) -> None:
         for number in [numbers] if isinstance(numbers, str) else numbers:
