@@ -13,18 +13,32 @@ if TYPE_CHECKING:
     from .protocols.plain import Concise, Plain
     from .spoken import Spoken
     from .team import Team
+    from .topologies.central import Central
+    from .topologies.chain import Chain
+    from .topologies.debate import Debate
+    from .topologies.hybrid1 import Hybrid1
+    from .topologies.hybrid2 import Hybrid2
     from .topologies.pair import Pair
+    from .topologies.round import Round
+    from .topologies.star import Star
 
 __all__ = [
     "PROTOCOLS",
     "Agent",
+    "Central",
+    "Chain",
     "Concise",
     "Content",
+    "Debate",
+    "Hybrid1",
+    "Hybrid2",
     "Message",
     "Pair",
     "Plain",
     "Protocol",
+    "Round",
     "Spoken",
+    "Star",
     "Team",
     "protocol",
 ]
@@ -38,6 +52,13 @@ __getattr__, __dir__ = lazily(
         "protocols.plain": ("Concise", "Plain"),
         "spoken": ("Spoken",),
         "team": ("Team",),
+        "topologies.central": ("Central",),
+        "topologies.chain": ("Chain",),
+        "topologies.debate": ("Debate",),
+        "topologies.hybrid1": ("Hybrid1",),
+        "topologies.hybrid2": ("Hybrid2",),
         "topologies.pair": ("Pair",),
+        "topologies.round": ("Round",),
+        "topologies.star": ("Star",),
     },
 )

@@ -13,10 +13,13 @@ from ..orchestrator import Tool
 from ..tools.calling import tool_lines
 from .agent import Seat
 from .matter import Matter
-from .message import Message
+from .message import Message, indented
 from .protocol import Protocol
 from .sight import Sees, visible
 from .speak import CALL
+
+ASK = "Your message:"
+"""What an agent is asked for where its topology asks for nothing else."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Briefing:
     last: int = 2
     predecessors: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Who speaks to whom, for `sees: predecessors`; whoever is not named hears everybody."""
+    overseers: Collection[str] = ()
+    """Who is told of a matter what each of the others is told of it."""
 
     def prompt(
         self, name: str, ask: str, *, matter: Matter, messages: Sequence[Message], step: int
@@ -41,24 +46,30 @@ class Briefing:
         What it said itself stands as its own turns.
         """
         turns = [_turn("system", self._system(self.seats[name]))]
-        view = matter.view(name)
-        waiting = [matter.brief, *([view] if view else [])]
+        waiting = [matter.brief, *self._views(name, matter)]
         for message in self.seen_by(name, messages, step):
             if message.sender == name:
-                turns += [_turn("user", "\n".join(waiting))] if waiting else []
+                turns.append(_turn("user", "\n".join(waiting) or ASK))  # roles take turns: templates insist on it
                 turns.append(_turn("assistant", message.text))
                 waiting = []
             else:
                 waiting.append(message.show())
-        waiting.append(ask or "Your message:")
+        waiting.append(ask or ASK)
         turns.append(_turn("user", "\n".join(waiting)))
         return turns
 
     def seen_by(self, name: str, messages: Sequence[Message], step: int) -> list[Message]:
         """The messages that an agent is shown: of those that are for it, what its sight lets it see."""
-        own = [m for m in messages if m.sender == name or name in m.to or m.act == "step"]
+        standing = [m for m in messages if not m.withdrawn]
+        own = [m for m in standing if m.sender == name or name in m.to or m.act == "step"]
         speakers = self.predecessors.get(name, [other for other in self.seats if other != name])
         return visible(own, name, self.sees, last=self.last, predecessors=speakers, step=step)
+
+    def _views(self, name: str, matter: Matter) -> list[str]:
+        others = [other for other in self.seats if other != name] if name in self.overseers else []
+        views = {other: matter.view(other) for other in others}
+        reports = [f"{other}: {indented(view)}" for other, view in views.items() if view]
+        return [*filter(None, [matter.view(name)]), *reports]
 
     def _system(self, seat: Seat) -> str:
         known = ["\n".join(["What only you know:", *seat.context])] if seat.context else []

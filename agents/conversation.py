@@ -6,8 +6,10 @@ A topology says who speaks next and to whom; everything else is here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import BudgetExceeded, LaconicError
 from ..orchestrator import Context
@@ -25,11 +27,11 @@ class Limits:
     """Where a conversation ends whatever is said."""
 
     turns: int
-    """Most messages."""
+    """Most messages of one decision: in a world, of one step."""
     message: int
     """Most tokens of one message."""
     messages: int | None = None
-    """Most tokens of all messages."""
+    """Most tokens of all messages, of all steps."""
     calls: int = 3
     """Most calls of tools in one turn."""
 
@@ -55,11 +57,17 @@ class Conversation:
         self.briefing = briefing
         self.messages: list[Message] = []
         self.step = 1
+        self._turns = 0
 
     @property
     def names(self) -> list[str]:
         """The agents, in the order of the flow."""
         return list(self.seats)
+
+    @property
+    def now(self) -> list[Message]:
+        """What the agents said about what is to be decided now: in a world, in this step."""
+        return [message for message in self.messages if message.step == self.step and message.act != "step"]
 
     @property
     def spent(self) -> int:
@@ -75,33 +83,41 @@ class Conversation:
         return message
 
     async def say_at_once(
-        self, asks: Mapping[str, str], *, to: Sequence[str] = (), act: Act = "inform"
+        self,
+        asks: Mapping[str, str],
+        *,
+        to: Sequence[str] = (),
+        act: Act = "inform",
+        turn: Callable[..., Speak] = Speak,
     ) -> list[Message]:
-        """Let several agents speak, none of whom hears the others; the messages are in the order of `asks`."""
-        if len(self.messages) + len(asks) > self.limits.turns:
+        """Let several agents speak, none of whom hears the others; the messages are in the order of `asks`.
+
+        `turn` makes their nodes. Raises Ended; what was said by those who could speak is entered before.
+        """
+        if len(self.now) + len(asks) > self.limits.turns:
             raise Ended("turns")
+        most = self._most(len(asks))
         failures: dict[str, LaconicError] = {}
-        first = len(self.messages) + 1
         nodes = {
-            f"{number}-{name}": Speak(
+            f"{self._turns + place}-{name}": turn(
                 seat=self.seats[name],
                 protocol=self.protocol,
                 turns=self.briefing.prompt(name, ask, matter=self.matter, messages=self.messages, step=self.step),
-                most=self._most(),
+                most=most,
                 calls=self.limits.calls,
                 failures=failures,
                 on_error="skip",
             )
-            for number, (name, ask) in enumerate(asks.items(), start=first)
+            for place, (name, ask) in enumerate(asks.items(), start=1)
         }
-        said: list[Utterance | None] = list((await self.ctx.expand(nodes)).values())
+        self._turns += len(nodes)
+        said: Mapping[str, Utterance | None] = await self.ctx.expand(nodes)  # in the order in which they ended
         messages = [
             self.heard(name, utterance, to=to, act=act)
-            for name, utterance in zip(asks, said, strict=True)
-            if utterance is not None
+            for name, path in zip(asks, nodes, strict=True)
+            if (utterance := said[path]) is not None
         ]
-        for error in failures.values():
-            raise Ended("budget" if isinstance(error, BudgetExceeded) else "failed", error)
+        self._stop_at(failures)
         self._go_on()
         return messages
 
@@ -111,7 +127,7 @@ class Conversation:
             number=len(self.messages) + 1,
             sender=name,
             to=tuple(to) or tuple(other for other in self.names if other != name),
-            act=act,
+            act=said.act or act,
             text=said.text,
             answer=said.answer,
             step=self.step,
@@ -123,17 +139,32 @@ class Conversation:
         self.ctx.note(f"{message.id} {name} -> {', '.join(message.to)}: {' / '.join(message.text.splitlines())}")
         return message
 
+    def withdraw(self, message: Message) -> None:
+        """Its sender replaced it: no agent is shown it any more."""
+        self.messages[self.messages.index(message)] = msgspec.structs.replace(message, withdrawn=True)
+
     def agreed(self) -> str | None:
         """The answer that all agents gave in their last message."""
-        return agreed(self.messages, self.names)
+        return agreed(self.now, self.names)
 
-    def _most(self) -> int:
-        left = self.limits.message if self.limits.messages is None else self.limits.messages - self.spent
-        if left <= 0:
+    def _most(self, speakers: int) -> int:
+        """Most tokens of each message where so many are written at once."""
+        if self.limits.messages is None:
+            return self.limits.message
+        share = (self.limits.messages - self.spent) // speakers
+        if share <= 0:
             raise Ended("tokens")
-        return min(left, self.limits.message)
+        return min(share, self.limits.message)
+
+    def _stop_at(self, failures: Mapping[str, LaconicError]) -> None:
+        """A wall before any other failure: it is what the run's status says."""
+        wall = next((error for error in failures.values() if isinstance(error, BudgetExceeded)), None)
+        if wall is not None:
+            raise Ended("budget", wall)
+        for error in failures.values():
+            raise Ended("failed", error)
 
     def _go_on(self) -> None:
-        reason = nothing_new(self.messages, self.names)
+        reason = nothing_new(self.now, self.names)
         if reason is not None:
             raise Ended(reason)

@@ -7,12 +7,27 @@ from typing import Literal
 
 from ..errors import LaconicError
 from ..orchestrator.agreement import same_answer
+from ..orchestrator.shown import one_line
 from .message import Message, said_by
 
-Reason = Literal["agreed", "decided", "turns", "tokens", "silent", "repeating", "unreadable", "budget", "failed"]
-"""`agreed`: all gave the same answer. `decided`: the one who decides did. `turns`, `tokens`: the team's own limits.
-`silent`, `repeating`, `unreadable`: each agent's last message was empty, had been said before by whomever, or did
-not follow the protocol. `budget`: a wall of the flow. `failed`: a model could not be asked."""
+Reason = Literal[
+    "agreed",
+    "decided",
+    "unfit",
+    "undecided",
+    "turns",
+    "tokens",
+    "silent",
+    "repeating",
+    "unreadable",
+    "budget",
+    "failed",
+]
+"""`agreed`: all who were asked gave the same answer, or agreed to it. `decided`: the one who decides did. `unfit`: it
+did, but something speaks against the decision that it could not mend. `undecided`: it gave no answer, although asked
+again. `turns`, `tokens`: the team's own limits. `silent`, `repeating`, `unreadable`: each agent's last message was
+empty, had been said before by whomever, or did not follow the protocol. `budget`: a wall of the flow. `failed`: a model
+could not be asked."""
 
 
 class Ended(Exception):
@@ -52,9 +67,12 @@ def majority(answers: Sequence[str]) -> str | None:
 
 
 def nothing_new(messages: Sequence[Message], names: Sequence[str]) -> Reason | None:
-    """Why it is of no use to go on: nobody's last message says anything that it had not said before."""
+    """Why it is of no use to go on: nobody's last message says anything that had not been said before.
+
+    None as long as somebody has not spoken, and where all gave the same answer: then there is nothing left to say.
+    """
     newest = [said_by(messages, name) for name in names]
-    if not all(newest):
+    if not all(newest) or agreed(messages, names) is not None:
         return None
     last = [said[-1] for said in newest]
     if not any(message.text.strip() for message in last):
@@ -66,6 +84,6 @@ def nothing_new(messages: Sequence[Message], names: Sequence[str]) -> Reason | N
 
 def _said_before(message: Message, messages: Sequence[Message]) -> bool:
     """Whether an earlier message, whoever sent it, has the same text; that of another agent is often given back."""
-    said = message.text.strip()
+    said = one_line(message.text)
     earlier = (other for other in messages if other.number < message.number)
-    return any(said in (other.text.strip(), f"{other.sender}: {other.text.strip()}") for other in earlier)
+    return any(said in (one_line(other.text), one_line(other.show())) for other in earlier)

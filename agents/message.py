@@ -34,6 +34,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that were generated for what is delivered; None where the server did not say."""
     at: float = 0.0
     """Unix time, seconds."""
+    withdrawn: bool = False
+    """Whether its sender replaced it before anybody else spoke: no agent is shown it."""
 
     @property
     def id(self) -> str:

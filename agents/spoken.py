@@ -14,7 +14,7 @@ class Spoken(str):
     messages: tuple[Message, ...]
     ended: Reason
     agreed: bool
-    """Whether all agents gave this answer."""
+    """Whether all who were asked gave this answer, or agreed to it."""
 
     def __new__(cls, answer: str, messages: Sequence[Message], ended: Reason) -> Spoken:
         """An answer with the conversation that it came from."""

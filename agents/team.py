@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ..errors import BudgetExceeded, NodeError
 from ..orchestrator import Context, Node, Template
 from ..orchestrator.part import PartMark
-from .agent import Agent, seated
+from .agent import Agent, Seat, seated
 from .briefing import Briefing
 from .conversation import Conversation, Limits
 from .ending import Ended, Reason, last_answers, majority
@@ -37,7 +37,9 @@ class Team(Node):
         "or, in a world, what was done in earlier steps and what was said in this one.",
     )
     last: int = Field(default=2, ge=1, description="With `sees: last`: how many messages.")
-    max_turns: int = Field(default=12, ge=1, description="Most messages of all agents together.")
+    max_turns: int = Field(
+        default=12, ge=1, description="Most messages of all agents together; in a world, in each step."
+    )
     max_tokens: int = Field(default=160, ge=1, description="Most tokens of one message.")
     message_tokens: int | None = Field(default=None, ge=1, description="Most tokens of all messages together.")
     max_calls: int = Field(default=3, ge=1, description="Most calls of tools in one turn.")
@@ -56,6 +58,10 @@ class Team(Node):
     async def converse(self, talk: Conversation) -> tuple[str, Reason]:
         """Let the agents speak until there is an answer, and say why it is one. What `talk` raises ends it."""
 
+    def seats(self, ctx: Context) -> tuple[Seat, ...]:
+        """The agents with what each knows."""
+        return tuple(seated(ctx, agent) for agent in self.agents)
+
     def roles(self) -> dict[str, str]:
         """What the topology tells each agent to do."""
         return {}
@@ -64,9 +70,17 @@ class Team(Node):
         """Whose messages each agent answers, where that is not everybody's."""
         return {}
 
+    def overseers(self) -> tuple[str, ...]:
+        """Who is told of a matter what each of the others is told of it."""
+        return ()
+
+    def so_far(self, talk: Conversation) -> str | None:
+        """The answer of a conversation that was cut off: what most agents gave last, the latest of equals."""
+        return majority(list(last_answers(talk.now, talk.names).values()))
+
     async def run(self, ctx: Context) -> Spoken:
         """One conversation. Children: the turns, `1-alice`, `2-bob`, ..."""
-        seats = tuple(seated(ctx, agent) for agent in self.agents)
+        seats = self.seats(ctx)
         task = ctx.text(self.task).strip()
         protocol = await self.protocol.agreed(ctx, task, seats)
         briefing = Briefing(
@@ -77,28 +91,34 @@ class Team(Node):
             self.sees,
             self.last,
             self.predecessors(),
+            overseers=self.overseers(),
         )
         limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
         talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
-        try:
-            answer, reason = await self.converse(talk)
-        except Ended as ended:
-            return self._cut_off(talk, ended)
-        return _closed(talk, answer, reason)
+        return _closed(talk, *await self.decision(talk))
 
-    def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
-        """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did."""
-        answer = majority(list(last_answers(talk.messages, talk.names).values()))
+    async def decision(self, talk: Conversation) -> tuple[str, Reason]:
+        """What the agents come to, or the answer so far where their conversation is cut off, and why it ended.
+
+        Raises BudgetExceeded, and NodeError, if it is cut off before there is an answer.
+        """
+        try:
+            return await self.converse(talk)
+        except Ended as ended:
+            return self._cut_off(talk, ended), ended.reason
+
+    def _cut_off(self, talk: Conversation, ended: Ended) -> str:
+        answer = self.so_far(talk)
         if isinstance(ended.error, BudgetExceeded):
             if answer is None:
                 raise ended.error
             talk.ctx.cut_short(ended.error)
         elif answer is None:
             why = f"{ended.error}" if ended.error is not None else WHY[ended.reason]
-            raise NodeError(f"nobody gave an answer in {len(talk.messages)} messages, and then {why}") from ended.error
+            raise NodeError(f"nobody gave an answer in {len(talk.now)} messages, and then {why}") from ended.error
         elif ended.error is not None:
             talk.ctx.note(f"ended by a failure: {ended.error}")
-        return _closed(talk, answer, ended.reason)
+        return answer
 
 
 WHY: dict[Reason, str] = {
@@ -107,6 +127,7 @@ WHY: dict[Reason, str] = {
     "silent": "all fell silent",
     "repeating": "all repeated themselves",
     "unreadable": "no message followed the protocol",
+    "undecided": "the one who decides gave none when asked again",
 }
 
 
