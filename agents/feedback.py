@@ -44,10 +44,11 @@ class Feedback(Speak):
         (reading,) = await ask_for_one_token(
             ctx, [self.turns], [VERDICTS], model=self.seat.model, purpose="message", agent=self.seat.name
         )
-        if not reading.probabilities:
+        if not reading.named:
             ctx.note(f"neither A nor B, but {reading.token!r}")
             return Utterance("", None, False, 1)
-        if reading.probabilities["agree"] >= reading.probabilities["object"]:
+        named = [verdict for verdict in VERDICTS if verdict in reading.named]  # the other one is no likelier
+        if max(named, key=lambda verdict: reading.probabilities[verdict]) == "agree":
             return Utterance(self.protocol.encode(Content("I agree.")), None, True, 1, "agree")
         if self.most == 1:
             return self._objection(Content("I object."), 1)
