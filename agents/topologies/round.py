@@ -25,7 +25,8 @@ ROLE = (
     "answer; it is carried out when another agrees."
 )
 QUESTION = (
-    "Shall the last answer be carried out as it is?\nA: yes, I agree\nB: no, I object\nReply with one letter only."
+    "Shall the last answer of {sender} be carried out as it is?\n"
+    "A: yes, I agree\nB: no, I object\nReply with one letter only."
 )
 OBJECTING = "Tell the others what is wrong, or what they must know, and give a better answer if you have one."
 LAST = "Nobody speaks after you. Give the answer now."
@@ -35,7 +36,7 @@ LAST = "Nobody speaks after you. Give the answer now."
 class Round(Deciding):
     """The agents speak in the order of the flow, again and again."""
 
-    rounds: int = Field(default=4, ge=1, description="Most rounds; after them the last answer stands.")
+    rounds: int = Field(default=4, ge=1, description="Most rounds; after them the last answer that can stand does.")
 
     def roles(self) -> dict[str, str]:
         """The same for all."""
@@ -54,7 +55,9 @@ class Round(Deciding):
             if plan is not None and _carries_out(message, plan):
                 return plan.answer, "decided"
             if message.answer is not None:
-                plan = await self.settle(talk, message)
+                other = await self.settle(talk, message)
+                if plan is None or plan.complaint or not other.complaint:  # what can stand is not lost to what cannot
+                    plan = other
         if plan is None:
             plan = await self.decide(talk, order[-1], ask=LAST)
             return plan.answer, plan.reason
@@ -65,7 +68,8 @@ class Round(Deciding):
             return await talk.say(name)
         if plan.complaint:
             return await talk.say(name, ask=f"The answer of {plan.sender} cannot stand: {plan.complaint}")
-        (message,) = await feedback(talk, [name], question=QUESTION, objecting=OBJECTING, proposing=True)
+        question = QUESTION.format(sender=plan.sender)
+        (message,) = await feedback(talk, [name], question=question, objecting=OBJECTING, proposing=True)
         return message
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from laconic.agents import Agent, Hybrid1, Round
+from laconic.agents import Agent, Hybrid1, Pair, Round
 from laconic.agents.matter import Matter
 
 AGENTS = [Agent(name=name) for name in ("ann", "ben", "cid")]
@@ -117,6 +117,16 @@ def test_only_the_central_agent_of_hybrid1_is_told_what_the_others_see(converse)
     assert "cid has two hands." not in script.shown_to("ben")[0]
 
 
+@pytest.mark.parametrize("most", [2, 12])
+def test_a_plan_that_can_stand_is_not_lost_to_one_that_cannot(converse, most):
+    team = LiftingRound(agents=AGENTS, task="What to do?", repairs=0, max_turns=most)
+    lines = {"ann": ["Answer: lift"], "ben": ["B", "Answer: push"], "cid": ["A"]}
+    result, script = converse(team, lines)
+    assert (result.outputs["answer"], result.values["team"].ended) == ("lift", "turns" if most == 2 else "decided")
+    if most == 12:
+        assert "Shall the last answer of ann be carried out" in script.shown_to("cid")[0]
+
+
 class TwoSteps(Round):
     async def converse(self, talk):
         first = await super().converse(talk)
@@ -134,3 +144,17 @@ def test_each_step_has_turns_of_its_own(converse, turns, ended):
         assert result.outputs["answer"] == "eat, eat"
         assert [m.step for m in result.values["team"].messages] == [1, 1, 2, 2]
         assert len({record.path for record in result.nodes}) == 5
+
+
+class PairOfTwoSteps(Pair):
+    async def converse(self, talk):
+        await super().converse(talk)
+        talk.step += 1
+        return await super().converse(talk)
+
+
+def test_what_was_agreed_in_one_step_is_not_agreed_in_the_next(converse):
+    team = PairOfTwoSteps(agents=AGENTS[:2], task="?")
+    result, script = converse(team, {"ann": ["Answer: eat", "Answer: eat"], "ben": ["Answer: eat", "Answer: eat"]})
+    assert script.asked == ["ann", "ben", "ann", "ben"]
+    assert result.values["team"].ended == "agreed"
