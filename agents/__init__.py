@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from .protocols.plain import Concise, Plain
     from .spoken import Spoken
     from .team import Team
+    from .topologies.central import Central
+    from .topologies.chain import Chain
+    from .topologies.debate import Debate
+    from .topologies.hybrid1 import Hybrid1
+    from .topologies.hybrid2 import Hybrid2
     from .topologies.pair import Pair
+    from .topologies.round import Round
+    from .topologies.star import Star
     from .worlds.boxes import Boxes
     from .worlds.lifting import Lifting
     from .worlds.warehouse import Warehouse
@@ -32,9 +39,14 @@ __all__ = [
     "Agent",
     "AutoForm",
     "Boxes",
+    "Central",
+    "Chain",
     "Concise",
     "Content",
     "Custom",
+    "Debate",
+    "Hybrid1",
+    "Hybrid2",
     "JSONMessage",
     "KeyValue",
     "Lifting",
@@ -43,7 +55,9 @@ __all__ = [
     "Plain",
     "Played",
     "Protocol",
+    "Round",
     "Spoken",
+    "Star",
     "Team",
     "Warehouse",
     "World",
@@ -66,10 +80,17 @@ __getattr__, __dir__ = lazily(
         "protocols.plain": ("Concise", "Plain"),
         "spoken": ("Spoken",),
         "team": ("Team",),
+        "topologies.central": ("Central",),
+        "topologies.chain": ("Chain",),
+        "topologies.debate": ("Debate",),
+        "topologies.hybrid1": ("Hybrid1",),
+        "topologies.hybrid2": ("Hybrid2",),
         "topologies.pair": ("Pair",),
         "worlds.boxes": ("Boxes",),
         "worlds.lifting": ("Lifting",),
         "worlds.warehouse": ("Warehouse",),
         "worlds.world": ("WORLDS", "World", "world"),
+        "topologies.round": ("Round",),
+        "topologies.star": ("Star",),
     },
 )

@@ -23,6 +23,9 @@ from .sight import Sees, visible
 from .speak import CALL
 from .summary import Summaries
 
+ASK = "Your message:"
+"""What an agent is asked for where its topology asks for nothing else."""
+
 
 @dataclass(frozen=True)
 class Briefing:
@@ -41,6 +44,8 @@ class Briefing:
     """Whether what was said once is referred to by its id."""
     summaries: Summaries = field(default_factory=Summaries)
     """Those of this conversation, for `sees: summary`."""
+    overseers: Collection[str] = ()
+    """Who is told of a matter what each of the others is told of it."""
 
     def prompt(
         self, name: str, ask: str, *, matter: Matter, messages: Sequence[Message], step: int
@@ -50,16 +55,16 @@ class Briefing:
         What it said itself stands as its own turns.
         """
         turns = [_turn("system", self._system(self.seats[name]))]
-        waiting = [indented(told) for told in (matter.brief, matter.view(name)) if told]
+        waiting = [indented(matter.brief), *self._views(name, matter)]
         for passage in self._shown(name, messages, step).passages:
             waiting += passage.put_back
             if passage.message.sender == name:
-                turns += [_turn("user", "\n".join(waiting))] if waiting else []
+                turns.append(_turn("user", "\n".join(waiting) or ASK))  # roles take turns: templates insist on it
                 turns.append(_turn("assistant", passage.text))
                 waiting = []
             else:
                 waiting.append(passage.show())
-        waiting.append(ask or "Your message:")
+        waiting.append(ask or ASK)
         turns.append(_turn("user", "\n".join(waiting)))
         return turns
 
@@ -83,7 +88,8 @@ class Briefing:
 
     def _in_sight(self, name: str, messages: Sequence[Message], step: int) -> list[Message]:
         speakers = self.predecessors.get(name, [other for other in self.seats if other != name])
-        return visible(messages, name, self.sees, last=self.last, predecessors=speakers, step=step)
+        standing = [message for message in messages if not message.withdrawn]
+        return visible(standing, name, self.sees, last=self.last, predecessors=speakers, step=step)
 
     def _shown(self, name: str, messages: Sequence[Message], step: int) -> Shown:
         return self._as_read(self.seen_by(name, messages, step), messages, name, self._owners(name))
@@ -102,6 +108,12 @@ class Briefing:
     def _owners(self, name: str) -> list[str]:
         """Those whose knowledge an agent is shown."""
         return list(self.seats) if self.sees == "everything" else [name]
+
+    def _views(self, name: str, matter: Matter) -> list[str]:
+        others = [other for other in self.seats if other != name] if name in self.overseers else []
+        views = {other: matter.view(other) for other in others}
+        reports = [f"{other}: {indented(view)}" for other, view in views.items() if view]
+        return [*filter(None, [indented(matter.view(name))]), *reports]
 
     def _system(self, seat: Seat) -> str:
         others = [name for name in self.seats if name != seat.name]

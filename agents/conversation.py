@@ -6,8 +6,10 @@ A topology says who speaks next and to whom; everything else is here.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import BudgetExceeded, LaconicError
 from ..orchestrator import Context
@@ -25,11 +27,11 @@ class Limits:
     """Where a conversation ends whatever is said."""
 
     turns: int
-    """Most messages."""
+    """Most messages of one decision: in a world, of one step."""
     message: int
     """Most tokens of one message."""
     messages: int | None = None
-    """Most tokens of all messages."""
+    """Most tokens of all messages, of all steps."""
     calls: int = 3
     """Most calls of tools in one turn."""
 
@@ -55,6 +57,7 @@ class Conversation:
         self.briefing = briefing
         self.messages: list[Message] = []
         self.step = 1
+        self._turns = 0
 
     @property
     def names(self) -> list[str]:
@@ -62,14 +65,19 @@ class Conversation:
         return list(self.seats)
 
     @property
-    def spent(self) -> int:
-        """Tokens of all messages, as far as servers say."""
-        return sum(message.tokens or 0 for message in self.messages)
+    def now(self) -> list[Message]:
+        """What the agents said about what is to be decided now: in a world, in this step."""
+        return [message for message in self.messages if message.step == self.step and message.act != "step"]
 
     @property
     def left(self) -> int:
-        """How many messages may still be sent."""
-        return self.limits.turns - len(self.messages)
+        """How many messages may still be sent about what is to be decided now."""
+        return self.limits.turns - len(self.now)
+
+    @property
+    def spent(self) -> int:
+        """Tokens of all messages, as far as servers say."""
+        return sum(message.tokens or 0 for message in self.messages)
 
     async def say(self, name: str, *, to: Sequence[str] = (), act: Act = "inform", ask: str = "") -> Message:
         """Let one agent speak, to everybody else if `to` is empty; `ask` is what it is asked for in this turn.
@@ -80,55 +88,68 @@ class Conversation:
         return message
 
     async def say_at_once(
-        self, asks: Mapping[str, str], *, to: Sequence[str] = (), act: Act = "inform"
+        self,
+        asks: Mapping[str, str],
+        *,
+        to: Sequence[str] = (),
+        act: Act = "inform",
+        turn: Callable[..., Speak] = Speak,
     ) -> list[Message]:
-        """Let several agents speak, none of whom hears the others; the messages are in the order of `asks`."""
+        """Let several agents speak, none of whom hears the others; the messages are in the order of `asks`.
+
+        `turn` makes their nodes. Raises Ended; what was said by those who could speak is entered before.
+        """
         if len(asks) > self.left:
             raise Ended("turns")
         await self._summarize(asks)
+        most = self._most(len(asks))
         failures: dict[str, LaconicError] = {}
-        first = len(self.messages) + 1
+        numbers = {name: self.numbered() for name in asks}
         known = {name: self.briefing.known(name, self.messages, self.step) for name in asks}
         nodes = {
-            f"{number}-{name}": Speak(
+            f"{numbers[name]}-{name}": turn(
                 seat=self.seats[name],
                 protocol=self.protocol,
                 to=self._readers(name, to),
                 turns=self.briefing.prompt(name, ask, matter=self.matter, messages=self.messages, step=self.step),
-                most=self._most(),
+                most=most,
                 calls=self.limits.calls,
                 failures=failures,
                 on_error="skip",
             )
-            for number, (name, ask) in enumerate(asks.items(), start=first)
+            for name, ask in asks.items()
         }
-        said: list[Utterance | None] = list((await self.ctx.expand(nodes)).values())
+        said: Mapping[str, Utterance | None] = await self.ctx.expand(nodes)  # in the order in which they ended
         messages = [
-            self.heard(name, utterance, to=to, act=act, number=number, known=known[name])
-            for number, (name, utterance) in enumerate(zip(asks, said, strict=True), start=first)
-            if utterance is not None
+            self.heard(name, utterance, to=to, act=act, number=numbers[name], known=known[name])
+            for name, path in zip(asks, nodes, strict=True)
+            if (utterance := said[path]) is not None
         ]
-        for error in failures.values():
-            raise Ended("budget" if isinstance(error, BudgetExceeded) else "failed", error)
+        self._stop_at(failures)
         self._go_on()
         return messages
+
+    def numbered(self) -> int:
+        """The number of the next message, which is that of its node: whose turn failed leaves a gap."""
+        self._turns += 1
+        return self._turns
 
     def heard(
         self,
         name: str,
         said: Utterance,
         *,
+        number: int,
         to: Sequence[str] = (),
         act: Act = "inform",
-        number: int | None = None,
         known: frozenset[str] = frozenset(),
     ) -> Message:
-        """Enter what an agent said. `number`: that of its node; `known`: the ids of what it had been shown."""
+        """Enter what an agent said. `known`: the ids of what it had been shown."""
         message = Message(
-            number=number or len(self.messages) + 1,
+            number=number,
             sender=name,
             to=self._readers(name, to),
-            act=act,
+            act=said.act or act,
             text=said.text,
             answer=said.answer or given_back(said.text, self.messages, self.step),
             step=self.step,
@@ -140,9 +161,13 @@ class Conversation:
         self.messages.append(message)
         return message
 
+    def withdraw(self, message: Message) -> None:
+        """Its sender replaced it: no agent is shown it any more."""
+        self.messages[self.messages.index(message)] = msgspec.structs.replace(message, withdrawn=True)
+
     def agreed(self) -> str | None:
         """The answer that all agents gave in their last message."""
-        return agreed(self.messages, self.names)
+        return agreed(self.now, self.names)
 
     def _readers(self, name: str, to: Sequence[str]) -> tuple[str, ...]:
         return tuple(to) or tuple(other for other in self.names if other != name)
@@ -154,13 +179,24 @@ class Conversation:
         except LaconicError as error:
             raise Ended("budget" if isinstance(error, BudgetExceeded) else "failed", error) from error
 
-    def _most(self) -> int:
-        left = self.limits.message if self.limits.messages is None else self.limits.messages - self.spent
-        if left <= 0:
+    def _most(self, speakers: int) -> int:
+        """Most tokens of each message where so many are written at once."""
+        if self.limits.messages is None:
+            return self.limits.message
+        share = (self.limits.messages - self.spent) // speakers
+        if share <= 0:
             raise Ended("tokens")
-        return min(left, self.limits.message)
+        return min(share, self.limits.message)
+
+    def _stop_at(self, failures: Mapping[str, LaconicError]) -> None:
+        """A wall before any other failure: it is what the run's status says."""
+        wall = next((error for error in failures.values() if isinstance(error, BudgetExceeded)), None)
+        if wall is not None:
+            raise Ended("budget", wall)
+        for error in failures.values():
+            raise Ended("failed", error)
 
     def _go_on(self) -> None:
-        reason = nothing_new(self.messages, self.names)
+        reason = nothing_new(self.now, self.names)
         if reason is not None:
             raise Ended(reason)

@@ -11,12 +11,25 @@ from ..orchestrator.shown import one_line
 from .message import Message, said_by
 
 Reason = Literal[
-    "agreed", "decided", "turns", "tokens", "silent", "repeating", "unreadable", "budget", "failed", "solved", "steps"
+    "agreed",
+    "decided",
+    "unfit",
+    "undecided",
+    "turns",
+    "tokens",
+    "silent",
+    "repeating",
+    "unreadable",
+    "budget",
+    "failed",
+    "solved",
+    "steps",
 ]
-"""`agreed`: all gave the same answer. `decided`: the one who decides did. `turns`, `tokens`: the team's own limits.
-`silent`, `repeating`, `unreadable`: each agent's last message was empty, had been said before by whomever, or did
-not follow the protocol. `budget`: a wall of the flow. `failed`: a model could not be asked. `solved`, `steps`: in a
-world, all is done, or its last step was taken."""
+"""`agreed`: all who were asked gave the same answer, or agreed to it. `decided`: the one who decides did. `unfit`: it
+did, but something speaks against the decision that it could not mend. `undecided`: it gave no answer, although asked
+again. `turns`, `tokens`: the team's own limits. `silent`, `repeating`, `unreadable`: each agent's last message was
+empty, had been said before by whomever, or did not follow the protocol. `budget`: a wall of the flow. `failed`: a model
+could not be asked. `solved`, `steps`: in a world, all is done, or its last step was taken."""
 
 
 class Ended(Exception):
@@ -56,9 +69,12 @@ def majority(answers: Sequence[str]) -> str | None:
 
 
 def nothing_new(messages: Sequence[Message], names: Sequence[str]) -> Reason | None:
-    """Why it is of no use to go on: nobody's last message says anything that it had not said before."""
+    """Why it is of no use to go on: nobody's last message says anything that had not been said before.
+
+    None as long as somebody has not spoken, and where all gave the same answer: then there is nothing left to say.
+    """
     newest = [said_by(messages, name) for name in names]
-    if not all(newest):
+    if not all(newest) or agreed(messages, names) is not None:
         return None
     last = [said[-1] for said in newest]
     if not any(message.text.strip() for message in last):
@@ -70,9 +86,9 @@ def nothing_new(messages: Sequence[Message], names: Sequence[str]) -> Reason | N
 
 def _said_before(message: Message, messages: Sequence[Message]) -> bool:
     """Whether an earlier message, whoever sent it, has the same text; that of another agent is often given back."""
-    said = message.text.strip()
+    said = one_line(message.text)
     earlier = (other for other in messages if other.number < message.number)
-    return any(said in (other.text.strip(), f"{other.sender}: {other.text.strip()}") for other in earlier)
+    return any(said in (one_line(other.text), f"{other.sender}: {one_line(other.text)}") for other in earlier)
 
 
 def given_back(text: str, messages: Sequence[Message], step: int) -> str | None:

@@ -40,6 +40,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time, seconds."""
     known: frozenset[str] = frozenset()
     """Ids of the texts that stood in the prompt it answers, hence of earlier ones: all that it can refer others to."""
+    withdrawn: bool = False
+    """Whether its sender replaced it before anybody else spoke: no agent is shown it."""
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from typing import Self
 from ..errors import BudgetExceeded, NodeError
 from .bill import Bill
 from .conversation import Conversation
-from .ending import Ended, Reason, last_answers, majority
+from .ending import Ended, Reason
 from .matter import Matter
 from .message import Message
 from .spoken import Spoken
@@ -20,6 +20,10 @@ WORLD = "world"
 
 Decide = Callable[[Conversation], Awaitable[tuple[str, Reason]]]
 """How a topology comes to a plan."""
+
+
+SoFar = Callable[[Conversation], str | None]
+"""The plan of a step whose talk was cut off; None if there is none."""
 
 
 class Played(Spoken):
@@ -62,7 +66,9 @@ class WorldMatter(Matter):
         return tuple(name for name in names if name in acting)
 
 
-async def play(talk: Conversation, state: State, decide: Decide, *, task: str = "") -> tuple[State, Reason]:
+async def play(
+    talk: Conversation, state: State, decide: Decide, so_far: SoFar, *, task: str = ""
+) -> tuple[State, Reason]:
     """Let a team decide step after step, from `state` on; each step's outcome is a message that all are shown.
 
     Gives the state in which it ended, and why it ended.
@@ -75,7 +81,7 @@ async def play(talk: Conversation, state: State, decide: Decide, *, task: str = 
         try:
             decision, _ = await decide(talk)
         except Ended as ended:
-            plan = _proposed(talk, ended)
+            plan = so_far(talk) if ended.error is None else None  # without an error the robots may still act
             if plan is None:
                 _given_up(talk, ended, state)
                 reason = ended.reason
@@ -84,14 +90,6 @@ async def play(talk: Conversation, state: State, decide: Decide, *, task: str = 
         state, outcome = state.after(decision)
         _told(talk, outcome)
     return state, "solved" if state.solved else reason
-
-
-def _proposed(talk: Conversation, ended: Ended) -> str | None:
-    """The plan of this step that most proposed last, if the robots may still speak."""
-    if ended.error is not None:
-        return None
-    said = [message for message in talk.messages if message.step == talk.step]
-    return majority(list(last_answers(said, talk.names).values()))
 
 
 def _given_up(talk: Conversation, ended: Ended, state: State) -> None:
@@ -112,7 +110,7 @@ def _told(talk: Conversation, outcome: str) -> None:
     """Enter what came of a step; no model said it, so it has no tokens."""
     talk.messages.append(
         Message(
-            number=len(talk.messages) + 1,
+            number=talk.numbered(),
             sender=WORLD,
             to=tuple(talk.names),
             act="step",

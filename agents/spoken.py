@@ -15,7 +15,7 @@ class Spoken(str):
     messages: tuple[Message, ...]
     ended: Reason
     agreed: bool
-    """Whether all agents gave this answer."""
+    """Whether all who were asked gave this answer, or agreed to it."""
     bill: Bill
     """What it cost: by agent, by message, by direction."""
 

@@ -11,14 +11,14 @@ from pydantic import Field, model_validator
 from ..errors import BudgetExceeded, NodeError
 from ..orchestrator import Context, ModelRole, Node, Template
 from ..orchestrator.part import PartMark
-from .agent import Agent, seated
+from .agent import Agent, Seat, seated
 from .bill import Bill
 from .briefing import Briefing
 from .conversation import Conversation, Limits
 from .ending import Ended, Reason, last_answers, majority
 from .matter import Matter
 from .play import WORLD, Played, play
-from .protocol import Protocol, ProtocolField
+from .protocol import ProtocolField
 from .protocols.plain import Plain
 from .sight import Sees
 from .spoken import Spoken
@@ -63,7 +63,9 @@ class Team(Node):
         ge=1,
         description="With `sees: summary`: tokens of messages that are not in it above which it is renewed.",
     )
-    max_turns: int = Field(default=12, ge=1, description="Most messages of all agents together.")
+    max_turns: int = Field(
+        default=12, ge=1, description="Most messages of all agents together; in a world, in each step."
+    )
     max_tokens: int = Field(default=160, ge=1, description="Most tokens of one message.")
     message_tokens: int | None = Field(default=None, ge=1, description="Most tokens of all messages together.")
     max_calls: int = Field(default=3, ge=1, description="Most calls of tools in one turn.")
@@ -105,6 +107,10 @@ class Team(Node):
     async def converse(self, talk: Conversation) -> tuple[str, Reason]:
         """Let the agents speak until there is an answer, and say why it is one. What `talk` raises ends it."""
 
+    def seats(self, ctx: Context) -> tuple[Seat, ...]:
+        """The agents with what each knows."""
+        return tuple(seated(ctx, agent) for agent in self.agents)
+
     def roles(self) -> dict[str, str]:
         """What the topology tells each agent to do."""
         return {}
@@ -113,9 +119,17 @@ class Team(Node):
         """Whose messages each agent answers, where that is not everybody's."""
         return {}
 
+    def overseers(self) -> tuple[str, ...]:
+        """Who is told of a matter what each of the others is told of it."""
+        return ()
+
+    def so_far(self, talk: Conversation) -> str | None:
+        """The answer of a conversation that was cut off: what most agents gave last, the latest of equals."""
+        return majority(list(last_answers(talk.now, talk.names).values()))
+
     async def run(self, ctx: Context) -> Spoken:
         """One conversation. Children: the turns, `1-alice`, `2-bob`, ..."""
-        seats = tuple(seated(ctx, agent) for agent in self.agents)
+        seats = self.seats(ctx)
         task = ctx.text(self.task).strip()
         protocol = await self.protocol.agreed(ctx, task, seats)
         briefing = Briefing(
@@ -128,30 +142,22 @@ class Team(Node):
             self.predecessors(),
             self.refers,
             Summaries(self.summarize_above),
+            self.overseers(),
         )
         limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
         talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
         if self.world is not None:
-            state, reason = await play(talk, self.world.start(), self.converse, task=task)
+            state, reason = await play(talk, self.world.start(), self.converse, self.so_far, task=task)
             return Played.of(state, talk.messages, reason, _note(talk, reason))
         try:
             answer, reason = await self.converse(talk)
         except Ended as ended:
-            return await self._cut_off(talk, ended)
-        return _closed(talk, answer, reason)
+            answer, reason = self._cut_off(talk, ended), ended.reason
+        return Spoken(answer, talk.messages, reason, _note(talk, reason))
 
-    async def _cut_off(self, talk: Conversation, ended: Ended) -> Spoken:
-        """The answer so far: what most agents gave last, the latest of equals. Raises what ended it if nobody did.
-
-        If nobody did and the limits allow, the first agent is asked for it once: much is known by then.
-        """
-        answer = _so_far(talk)
-        if answer is None and ended.error is None:
-            try:
-                await talk.say(talk.names[0], ask=closing(talk.protocol))
-            except Ended as again:
-                ended = again if again.error is not None else ended
-            answer = _so_far(talk)
+    def _cut_off(self, talk: Conversation, ended: Ended) -> str:
+        """The answer so far. Raises what ended it, BudgetExceeded or NodeError, if there is none."""
+        answer = self.so_far(talk)
         if answer is None:
             _note(talk, ended.reason)
         if isinstance(ended.error, BudgetExceeded):
@@ -160,10 +166,10 @@ class Team(Node):
             talk.ctx.cut_short(ended.error)
         elif answer is None:
             why = f"{ended.error}" if ended.error is not None else WHY[ended.reason]
-            raise NodeError(f"nobody gave an answer in {len(talk.messages)} messages, and then {why}") from ended.error
+            raise NodeError(f"nobody gave an answer in {len(talk.now)} messages, and then {why}") from ended.error
         elif ended.error is not None:
             talk.ctx.note(f"ended by a failure: {ended.error}")
-        return _closed(talk, answer, ended.reason)
+        return answer
 
 
 WHY: dict[Reason, str] = {
@@ -172,20 +178,8 @@ WHY: dict[Reason, str] = {
     "silent": "all fell silent",
     "repeating": "all repeated themselves",
     "unreadable": "no message followed the protocol",
+    "undecided": "the one who decides gave none when asked again",
 }
-
-
-def closing(protocol: Protocol) -> str:
-    """What is asked for in the last message."""
-    return f"The conversation is over. Answer, and {protocol.answering}:"
-
-
-def _so_far(talk: Conversation) -> str | None:
-    return majority(list(last_answers(talk.messages, talk.names).values()))
-
-
-def _closed(talk: Conversation, answer: str, reason: Reason) -> Spoken:
-    return Spoken(answer, talk.messages, reason, _note(talk, reason))
 
 
 def _note(talk: Conversation, reason: Reason) -> Bill:

@@ -6,9 +6,9 @@ from itertools import cycle
 
 from ...orchestrator import kind
 from ..conversation import Conversation
-from ..ending import Reason
+from ..ending import Ended, Reason
 from ..message import indented
-from ..team import Team, closing
+from ..team import Team
 
 ROLE = (
     "Each of you knows only a part of what the answer needs. Write to each other what you know that helps: names, "
@@ -26,23 +26,28 @@ class Pair(Team):
         return {agent.name: ROLE for agent in self.agents}
 
     async def converse(self, talk: Conversation) -> tuple[str, Reason]:
-        """Turn by turn."""
-        for name in cycle(talk.names):
-            await talk.say(name, ask=_asked(talk, name))
-            answer = talk.agreed()
-            if answer is not None:
-                return answer, "agreed"
+        """Turn by turn; if it ends without an answer, the first agent is asked for it once: much is known by then."""
+        try:
+            for name in cycle(talk.names):
+                await talk.say(name, ask=_asked(talk, name))
+                answer = talk.agreed()
+                if answer is not None:
+                    return answer, "agreed"
+        except Ended as ended:
+            if ended.error is None and self.so_far(talk) is None:
+                await talk.say(talk.names[0], ask=_closing(talk))
+            raise
         raise AssertionError("a cycle has no end")
 
 
 def _asked(talk: Conversation, name: str) -> str:
     """What an agent is asked for: to agree or to say what is wrong, if an answer was given just now."""
     others = ", ".join(other for other in talk.names if other != name)
-    if not talk.messages:
+    if not talk.now:
         return f"Write to {others} what your texts say about it. Do not answer yet:"
     if talk.left <= 1:
-        return closing(talk.protocol)
-    newest = talk.messages[-1]
+        return _closing(talk)
+    newest = talk.now[-1]
     if newest.answer:
         return (
             f"Look in your texts whether the answer {indented(newest.answer)} is right. If it is, "
@@ -51,3 +56,7 @@ def _asked(talk: Conversation, name: str) -> str:
     return (
         f"Write to {others} what your texts add to that. If both together give the answer, {talk.protocol.answering}:"
     )
+
+
+def _closing(talk: Conversation) -> str:
+    return f"The conversation is over. Answer, and {talk.protocol.answering}:"
