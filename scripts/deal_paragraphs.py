@@ -62,7 +62,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Read, deal, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]  # it has one
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--most", type=int, default=None)
