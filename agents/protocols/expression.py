@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 _HEAD = re.compile(r"\(\s*([A-Za-z][\w-]*)")
+_BARE = re.compile(r"\s*([A-Za-z][\w-]*)(?=\s+:[A-Za-z])")
+"""An expression of which a small model left out the brackets."""
 _KEY = re.compile(r"\s*:([A-Za-z][\w-]*)(?=[\s\"'(“)]|\Z)")
 _NEXT = re.compile(r"\s(?=:[A-Za-z][\w-]*(?:[\s\"'(“)]|\Z))|\)")
 """Where a value without quotes ends."""
@@ -36,13 +38,17 @@ class Expression:
 def read_expression(text: str, known: frozenset[str]) -> Expression | None:
     """The first expression in `text` that has a parameter or whose performative is `known`; None if there is none.
 
-    A value right behind the performative is its content; the last bracket may be missing.
+    A value right behind the performative is its content; the last bracket may be missing, or,
+    where the text begins with a performative that is `known`, both.
     """
     text = _BREAK.sub("\n", text)
     for head in _HEAD.finditer(text):
         performative, at = head[1].lower(), head.end()
         if performative in known or _KEY.match(text, at):
             return _read(performative, text, at)
+    bare = _BARE.match(text)
+    if bare is not None and bare[1].lower() in known:
+        return _read(bare[1].lower(), text, bare.end())
     return None
 
 

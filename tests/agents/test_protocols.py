@@ -130,6 +130,7 @@ def test_line_breaks_of_all_kinds_make_lines():
         (KeyValue(), "facts:\n- by Marrant\n- old\ntime: 10:30", Content("facts: by Marrant; old\ntime: 10:30")),
         (KQML(), '(tell :content "By Marrant" :answer "Ovella")', Content("By Marrant", "Ovella")),
         (KQML(), '```lisp\n(TELL :Content "By Marrant" :ANSWER Ovella', Content("By Marrant", "Ovella")),
+        (KQML(), 'tell :content "By Marrant" :answer "Ovella"', Content("By Marrant", "Ovella")),
         (KQML(), "Here (yes): (tell :content by Marrant :answer a b) Ok?", Content("by Marrant", "a b")),
         (KQML(), "(tell 'It's by Marrant')", Content("It's by Marrant")),
         (KQML(), '(ask-one :sender ann :receiver ben :content "Who?")', Content('(ask-one :content Who?)')),
