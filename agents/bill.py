@@ -53,15 +53,18 @@ class Bill(msgspec.Struct, frozen=True):
     messages: tuple[Entry, ...] = ()
     """By message."""
     beside: Total = Total()
-    """Calls that made no message: summaries, the choice of a format, a turn that failed."""
+    """Calls that made no message: summaries, the choice of a format, a turn that failed, an attempt that did."""
     directions: Mapping[tuple[str, str], Said] = {}
     """By sender and reader. A message to two readers stands in two directions."""
     said: Said = Said()
     """All messages of agents: what papers count, and nothing else."""
 
     @classmethod
-    def of(cls, calls: Sequence[Call], messages: Sequence[Message], path: str) -> Bill:
-        """The bill of the team at `path`, from all calls at and below it, and the messages it came to."""
+    def of(cls, calls: Sequence[Call], messages: Sequence[Message], path: str, earlier: int = 0) -> Bill:
+        """The bill of the team at `path`, from all calls at and below it, and the messages it came to.
+
+        The first `earlier` calls are those of attempts before this one, whose messages had the same numbers.
+        """
         spoken = [message for message in messages if message.act != "step"]
         agents: defaultdict[str, list[Call]] = defaultdict(list)
         for call in calls:
@@ -69,8 +72,10 @@ class Bill(msgspec.Struct, frozen=True):
         nodes = {f"{path}/{message.number}-{message.sender}": message for message in spoken}
         made: dict[int, list[Call]] = {message.number: [] for message in spoken}
         beside: list[Call] = []
-        for call in calls:
-            turn = nodes.get(call.node) or next((nodes[node] for node in nodes if is_under(call.node, node)), None)
+        for place, call in enumerate(calls):
+            turn = None
+            if place >= earlier:
+                turn = nodes.get(call.node) or next((nodes[node] for node in nodes if is_under(call.node, node)), None)
             (beside if turn is None else made[turn.number]).append(call)
         directions: defaultdict[tuple[str, str], list[Message]] = defaultdict(list)
         for message in spoken:

@@ -46,6 +46,8 @@ class Briefing:
     """Those of this conversation, for `sees: summary`."""
     overseers: Collection[str] = ()
     """Who is told of a matter what each of the others is told of it."""
+    informed: Collection[str] = ()
+    """Who is shown what each of the others knows."""
 
     def prompt(
         self, name: str, ask: str, *, matter: Matter, messages: Sequence[Message], step: int
@@ -107,7 +109,7 @@ class Briefing:
 
     def _owners(self, name: str) -> list[str]:
         """Those whose knowledge an agent is shown."""
-        return list(self.seats) if self.sees == "everything" else [name]
+        return list(self.seats) if self.sees == "everything" or name in self.informed else [name]
 
     def _views(self, name: str, matter: Matter) -> list[str]:
         others = [other for other in self.seats if other != name] if name in self.overseers else []

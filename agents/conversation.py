@@ -151,12 +151,13 @@ class Conversation:
             to=self._readers(name, to),
             act=said.act or act,
             text=said.text,
-            answer=said.answer or given_back(said.text, self.messages, self.step),
+            answer=said.answer or (None if said.act else given_back(said.text, self.messages, self.step)),
             step=self.step,
             understood=said.understood,
             tokens=said.tokens,
             at=time.time(),
             known=known,
+            verdict=said.verdict,
         )
         self.messages.append(message)
         return message

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
+from ..errors import MessageError
 from ..orchestrator import Context
 from ..orchestrator.one_token import ask_for_one_token
 from .conversation import Conversation
@@ -41,30 +42,39 @@ class Feedback(Speak):
 
     async def utterance(self, ctx: Context) -> Utterance:
         """A call for one token, and one for the reason of an objection, whose prompt goes on from the first."""
-        (reading,) = await ask_for_one_token(
-            ctx, [self.turns], [VERDICTS], model=self.seat.model, purpose="message", agent=self.seat.name
-        )
+        (reading,) = await ask_for_one_token(ctx, [self.turns], [VERDICTS], model=self.seat.model, purpose="message")
         if not reading.named:
             ctx.note(f"neither A nor B, but {reading.token!r}")
             return Utterance("", None, False, 1)
         named = [verdict for verdict in VERDICTS if verdict in reading.named]  # the other one is no likelier
         if max(named, key=lambda verdict: reading.probabilities[verdict]) == "agree":
-            return Utterance(self.protocol.encode(Content("I agree.")), None, True, 1, "agree")
+            return Utterance(self._written(Content("I agree.")), None, True, 1, "agree", verdict=True)
         if self.most == 1:
-            return self._objection(Content("I object."), 1)
+            return self._bare(1)
         said = await self.message(
             ctx, [*self.turns, turn("assistant", "B"), turn("user", self.objecting)], self.most - 1
         )
         tokens = None if said.tokens is None else said.tokens + 1
         if not said.text:
-            return self._objection(Content("I object."), tokens)
+            return self._bare(tokens)
         if self.proposing or not said.understood:
             return Utterance(said.text, said.answer, said.understood, tokens, "object")
         content = self.protocol.parse(said.text)
         return self._objection(Content(content.text or content.answer or ""), tokens)
 
+    def _bare(self, tokens: int | None) -> Utterance:
+        """An objection without a reason."""
+        return Utterance(self._written(Content("I object.")), None, True, tokens, "object", verdict=True)
+
     def _objection(self, content: Content, tokens: int | None) -> Utterance:
-        return Utterance(self.protocol.encode(content), content.answer, True, tokens, "object")
+        return Utterance(self._written(content), content.answer, True, tokens, "object")
+
+    def _written(self, content: Content) -> str:
+        """The message in its form, or in plain words where the form cannot carry them: they are the engine's own."""
+        try:
+            return self.protocol.encode(content)
+        except MessageError:
+            return content.text
 
 
 async def feedback(

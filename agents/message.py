@@ -42,6 +42,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the texts that stood in the prompt it answers, hence of earlier ones: all that it can refer others to."""
     withdrawn: bool = False
     """Whether its sender replaced it before anybody else spoke: no agent is shown it."""
+    verdict: bool = False
+    """Whether a single token said it: the text is the engine's own."""
 
     @property
     def id(self) -> str:

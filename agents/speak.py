@@ -36,6 +36,8 @@ class Utterance:
     """Tokens that were generated for it; None where the server did not say."""
     act: Act | None = None
     """What it does, if the turn itself shows that; otherwise its topology says."""
+    verdict: bool = False
+    """Whether a single token said it: the text is the engine's own."""
 
 
 class Speak(Node):
@@ -64,6 +66,7 @@ class Speak(Node):
 
     async def run(self, ctx: Context) -> Utterance:
         """A call of the model, more after each tool, and one more for a repair."""
+        ctx.agent = self.seat.name
         try:
             said = await self.utterance(ctx)
         except LaconicError as error:
@@ -119,9 +122,7 @@ class Speak(Node):
         how: dict[str, Any] = {}
         if not self.seat.tools:
             how["schema"] = self.protocol.form()
-        return await ctx.complete(
-            turns, model=self.seat.model, purpose=purpose, max_tokens=most, agent=self.seat.name, **how
-        )
+        return await ctx.complete(turns, model=self.seat.model, purpose=purpose, max_tokens=most, **how)
 
 
 def called(text: str) -> str | None:

@@ -123,15 +123,21 @@ class Team(Node):
         """Who is told of a matter what each of the others is told of it."""
         return ()
 
+    def informed(self) -> tuple[str, ...]:
+        """Who is shown what each of the others knows."""
+        return ()
+
     def so_far(self, talk: Conversation) -> str | None:
         """The answer of a conversation that was cut off: what most agents gave last, the latest of equals."""
         return majority(list(last_answers(talk.now, talk.names).values()))
 
     async def run(self, ctx: Context) -> Spoken:
         """One conversation. Children: the turns, `1-alice`, `2-bob`, ..."""
+        before = len(ctx.calls()) if ctx.attempt > 1 else 0
         seats = self.seats(ctx)
         task = ctx.text(self.task).strip()
-        protocol = await self.protocol.agreed(ctx, task, seats)
+        about = task if self.world is None else "\n".join(filter(None, (task, self.world.start().rules)))
+        protocol = await self.protocol.agreed(ctx, about, seats)
         briefing = Briefing(
             {seat.name: seat for seat in seats},
             protocol,
@@ -143,23 +149,24 @@ class Team(Node):
             self.refers,
             Summaries(self.summarize_above),
             self.overseers(),
+            self.informed(),
         )
         limits = Limits(self.max_turns, self.max_tokens, self.message_tokens, self.max_calls)
         talk = Conversation(ctx, seats, Matter(task), protocol, limits=limits, briefing=briefing)
         if self.world is not None:
             state, reason = await play(talk, self.world.start(), self.converse, self.so_far, task=task)
-            return Played.of(state, talk.messages, reason, _note(talk, reason))
+            return Played.of(state, talk.messages, reason, _note(talk, reason, before))
         try:
             answer, reason = await self.converse(talk)
         except Ended as ended:
-            answer, reason = self._cut_off(talk, ended), ended.reason
-        return Spoken(answer, talk.messages, reason, _note(talk, reason))
+            answer, reason = self._cut_off(talk, ended, before), ended.reason
+        return Spoken(answer, talk.messages, reason, _note(talk, reason, before))
 
-    def _cut_off(self, talk: Conversation, ended: Ended) -> str:
+    def _cut_off(self, talk: Conversation, ended: Ended, before: int) -> str:
         """The answer so far. Raises what ended it, BudgetExceeded or NodeError, if there is none."""
         answer = self.so_far(talk)
         if answer is None:
-            _note(talk, ended.reason)
+            _note(talk, ended.reason, before)
         if isinstance(ended.error, BudgetExceeded):
             if answer is None:
                 raise ended.error
@@ -182,9 +189,9 @@ WHY: dict[Reason, str] = {
 }
 
 
-def _note(talk: Conversation, reason: Reason) -> Bill:
+def _note(talk: Conversation, reason: Reason, before: int) -> Bill:
     """Say how the conversation ended and what it cost; an answer is not needed for that."""
-    bill = Bill.of(talk.ctx.calls(), talk.messages, talk.ctx.path)
+    bill = Bill.of(talk.ctx.calls(), talk.messages, talk.ctx.path, before)
     for line in (f"{reason} after {bill.turns} messages", *bill.lines()):
         talk.ctx.note(line)
     return bill

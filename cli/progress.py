@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PARENT = re.compile(r"(/[^/\[\]]+|\[\d+\])$")
 SIGNS = {"running": "…", "ok": "✓", "skipped": "-", "failed": "✗", "cancelled": "✗"}
 
-MESSAGE = "speak"
+MESSAGES = ("speak", "feedback")
 """The kind of a node that is one turn of an agent. What it says of how it went is the message: shown whole."""
 
 
@@ -92,7 +92,7 @@ def node_lines(event: NodeFinished, spent: Total) -> list[str]:
 
 def note_lines(event: NodeFinished) -> list[str]:
     """What a node said of how it ended, a line each."""
-    return [f"  {laid_out(note, most=10_000 if event.kind == MESSAGE else 160)}" for note in event.notes]
+    return [f"  {laid_out(note, most=10_000 if event.kind in MESSAGES else 160)}" for note in event.notes]
 
 
 def item_line(done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> str:
@@ -140,8 +140,8 @@ class LiveTree:
             shown = self._nodes.get(name)
             if shown is not None:
                 shown.status, shown.seconds, shown.error = event.status, event.seconds, event.error
-                shown.notes = () if event.kind == MESSAGE else event.notes
-            if event.kind == MESSAGE and not self._items:
+                shown.notes = () if event.kind in MESSAGES else event.notes
+            if event.kind in MESSAGES and not self._items:
                 self._above(*note_lines(event))
 
     def finished(self, done: int, all_items: int, item: str, status: str, total: Total, seconds: float) -> None:

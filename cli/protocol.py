@@ -110,6 +110,8 @@ def select_protocol(
     for path in filter(None, (out, report, export_sft, export_pairs)):
         if not path.parent.is_dir():
             raise InputError(f"there is no folder {str(path.parent)!r} for {path.name}")
+        if path.is_dir():
+            raise InputError(f"{str(path)!r} is a folder; name a file")
     (written,) = load_flows([flow], change)
     specs = model_specs(model)
     (asked,) = with_models([written], specs)
@@ -140,7 +142,7 @@ def select_protocol(
         if report is not None:
             title = f"How {written.name} should talk on {items.path.name}"
             text = markdown(selection, ledger, title=title, command=["laconic", *sys.argv[1:]])
-            report.write_text(text, encoding="utf-8")
+            _write(report, text)
         if export_sft is not None:
             said = write_records(imitations(selection.scored, answers), export_sft)
             say(f"{said} messages to imitate in {export_sft}")
@@ -151,7 +153,7 @@ def select_protocol(
     if selection.error:
         say(f"error: ended early, nothing is chosen: {selection.error}")
         raise typer.Exit(FAILED)
-    out.write_text(selection.chosen.flow.dump(), encoding="utf-8")
+    _write(out, selection.chosen.flow.dump())
     undecided = [name for name in selection.race.running if name != selection.race.best]
     if undecided:
         say(f"not known to be worse after {selection.race.items} items: {', '.join(undecided)}")
@@ -235,3 +237,11 @@ def _protocol(text: str) -> str | dict[str, Any]:
     if isinstance(written, dict):
         return {str(key): value for key, value in written.items()}
     return text.strip()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text. Raises InputError if the file cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be written: {error.strerror}") from error

@@ -30,7 +30,7 @@ Prompt = str | Sequence[Mapping[str, Any] | Message]
 class Context:
     """Passed to `Node.run` and `Tool.call`. Everything that asks a model goes through `complete`, hence the meter."""
 
-    __slots__ = ("attempt", "budget", "heard", "item", "notes", "path", "run", "values")
+    __slots__ = ("agent", "attempt", "budget", "heard", "item", "notes", "path", "run", "values")
 
     def __init__(
         self,
@@ -50,10 +50,12 @@ class Context:
         self.item = item
         self.budget = budget
         self.attempt = attempt
-        """1, or more if the node's `retry` runs it again."""
+        """1, or more if the node's `retry`, or that of one above, runs it again."""
         self.heard = heard
         """Where every answer of a model goes as well, if somebody above listens, see `expand`."""
         self.notes: list[str] | None = None
+        self.agent = ""
+        """Whose calls these are where `complete` does not say, those of its tools too."""
 
     @property
     def run_id(self) -> str:
@@ -155,7 +157,7 @@ class Context:
         asked = run.meter.complete(
             metered,
             request,
-            owner=Owner(run.id, self.path, self.item, agent),
+            owner=Owner(run.id, self.path, self.item, agent or self.agent),
             purpose=purpose,
             scope=self.budget,
             on_delta=on_delta,
@@ -186,13 +188,13 @@ class Context:
 
     def remember(self, key: str, value: dict[str, Any]) -> None:
         """Keep what was found out (plain data) for later nodes and runs, if the runtime has a store for it."""
-        store = self.run.runtime.findings
+        store = self.run.runtime.findings(self.run.id)
         if store is not None:
             store.remember(key, msgspec.json.encode(value))
 
     def recall(self, key: str) -> dict[str, Any] | None:
         """What is remembered under `key`; None if nothing is, or the run does not look. Raises LedgerError."""
-        store = self.run.runtime.findings
+        store = self.run.runtime.findings(self.run.id)
         found = None if store is None else store.recall(key)
         if found is None:
             return None
@@ -242,6 +244,7 @@ class Context:
             item=self.item,
             budget=self.budget,
             heard=self.heard if heard is None else heard,
+            attempt=self.attempt,
         )
         await execution.execute()
         if heard is not None and self.heard is not None:

@@ -17,7 +17,7 @@ from ..backends.request import Completion
 from ..errors import BackendError, BudgetExceeded, FlowError, LaconicError, NodeError
 from .context import Context
 from .graph import Graph
-from .node import Fallback, Node, Retry
+from .node import MOST_ATTEMPTS, Fallback, Node, Retry
 from .run import Run
 from .scope import Scope
 from .template import compile_template, render_tree
@@ -37,6 +37,7 @@ class Execution:
         "_blocked",
         "_tasks",
         "_waiting",
+        "attempt",
         "budget",
         "error",
         "graph",
@@ -57,7 +58,10 @@ class Execution:
         item: str = "",
         budget: BudgetScope | None = None,
         heard: list[Completion] | None = None,
+        attempt: int = 1,
     ) -> None:
+        self.attempt = attempt
+        """Which attempt of the node above this is: what failed it must not answer below it either."""
         self.run = run
         self.graph = graph
         self.values = Scope({}, outer)
@@ -171,7 +175,7 @@ class Execution:
         """Run a node, or an element of one, and record how it went. Raises LaconicError only."""
         run = self.run
         record = run.begin(path, node.kind, item)
-        ctx = Context(run, path, values, item, budget, heard=self.heard)
+        ctx = Context(run, path, values, item, budget, self.attempt, self.heard)
         try:
             if plain:
                 value = await node.run(ctx)
@@ -205,6 +209,7 @@ class Execution:
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
         patience: Retry = node.retry
+        above = (ctx.attempt - 1) * MOST_ATTEMPTS
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(patience.attempts),
             wait=wait_random_exponential(multiplier=patience.wait, max=patience.most),
@@ -212,7 +217,7 @@ class Execution:
             reraise=True,
         ):
             with attempt:
-                ctx.attempt = attempt.retry_state.attempt_number
+                ctx.attempt = above + attempt.retry_state.attempt_number
                 value = await _timely(node, ctx)
         return value
 

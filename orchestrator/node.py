@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Fallback", "ModelRole", "Node", "Retry", "ToolName", "kind"]
 
 
+MOST_ATTEMPTS = 100
+
+
 class Retry(BaseModel):
     """How often a failed node is run again, and how long it waits (seconds, doubling, with jitter)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    attempts: int = Field(default=2, ge=2, le=100, description="How often the node may run in all.")
+    attempts: int = Field(default=2, ge=2, le=MOST_ATTEMPTS, description="How often the node may run in all.")
     wait: float = Field(default=0.0, ge=0, description="Seconds before the first repetition; doubles with each.")
     most: float = Field(default=60.0, ge=0, description="Longest wait, in seconds.")
 

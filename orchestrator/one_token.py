@@ -31,11 +31,8 @@ async def ask_for_one_token(
     model: str,
     purpose: str,
     floor: float = LEAST,
-    agent: str = "",
 ) -> list[Reading]:
     """What `model` says to each prompt, which shows the labels in the order of the same place. `floor`: see `read`.
-
-    `agent`: under whose name the calls are booked, if an agent's.
 
     The calls are made at once. Raises what a call raises, after all have ended.
     """
@@ -43,7 +40,7 @@ async def ask_for_one_token(
     asked = [what_is_asked(facts, len(order)) for order in orders]
     answers = await asyncio.gather(
         *(
-            ctx.complete(prompt, model=model, purpose=purpose, max_tokens=1, temperature=0.0, agent=agent, **how)
+            ctx.complete(prompt, model=model, purpose=purpose, max_tokens=1, temperature=0.0, **how)
             for prompt, how in zip(prompts, asked, strict=True)
         ),
         return_exceptions=True,  # so that none is left behind in the air

@@ -54,12 +54,14 @@ class Runtime:
 
         `order`: in which order calls that wait go to a server that caches prefixes, see `queueing`. `on_open` is
         awaited for every backend that is opened, before its first call. `findings`: what earlier runs found out and
-        left in `store` is used, and added to; False where what a flow costs must not depend on what ran before.
+        left in `store` is used, and added to; False where what a flow costs must not depend on what ran before: then
+        each run remembers only what it found out itself.
         """
         self.ledger = ledger if ledger is not None else Ledger()
         self.store = store
-        self.findings = store if findings else None
-        """Where nodes remember what they found out, if anywhere."""
+        self._findings = findings
+        self._own: dict[str, Store] = {}
+        """What each run found out, where nothing is shared."""
         self.on_event = on_event
         self._on_open = on_open
         self.meter = Meter(self.ledger, store=store, reuse=reuse, on_call=self._charged if on_event else None)
@@ -71,6 +73,12 @@ class Runtime:
         self._slots: dict[str, Slots | None] = {}
         self._steerings: list[Steering] = []
         self._opening = asyncio.Lock()
+
+    def findings(self, run: str) -> Store | None:
+        """Where the nodes of a run remember what they found out, if anywhere."""
+        if self._findings:
+            return self.store
+        return self._own.setdefault(run, Store())
 
     async def __aenter__(self) -> Self:
         return self

@@ -102,7 +102,7 @@ async def game(flow: Flow, runtime: Runtime) -> Game:
         calls=total.calls,
         prompt=total.prompt,
         completion=total.completion,
-        messages=played.message_tokens if played is not None else 0,
+        messages=result.ledger.view("published:optima").total.completion,
         lower_bound=total.at_least("total"),
         error=f"{result.error}" if result.error is not None else "",
     )
@@ -199,6 +199,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     asked = parser.parse_args(given)
     if asked.seeds < 1:
         parser.error("--seeds must be at least 1")
+    if not asked.report.parent.is_dir():
+        parser.error(f"there is no folder {str(asked.report.parent)!r} for the report")
     asked.command = list(given)
     return asked
 

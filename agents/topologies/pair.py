@@ -7,7 +7,6 @@ from itertools import cycle
 from ...orchestrator import kind
 from ..conversation import Conversation
 from ..ending import Ended, Reason
-from ..message import indented
 from ..team import Team
 
 ROLE = (
@@ -50,8 +49,8 @@ def _asked(talk: Conversation, name: str) -> str:
     newest = talk.now[-1]
     if newest.answer:
         return (
-            f"Look in your texts whether the answer {indented(newest.answer)} is right. If it is, "
-            f"{talk.protocol.answering}; if not, write what your texts say:"
+            f"Look in your texts whether the answer of {newest.sender} is right. If it is, {talk.protocol.answering}; "
+            "if not, write what your texts say:"
         )
     return (
         f"Write to {others} what your texts add to that. If both together give the answer, {talk.protocol.answering}:"

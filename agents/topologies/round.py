@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ...orchestrator import kind
 from ...orchestrator.agreement import same_answer
+from ...orchestrator.shown import as_data
 from ..conversation import Conversation
 from ..deciding import Deciding, Decision
 from ..ending import Reason
@@ -29,6 +30,7 @@ QUESTION = (
     "A: yes, I agree\nB: no, I object\nReply with one letter only."
 )
 OBJECTING = "Tell the others what is wrong, or what they must know, and give a better answer if you have one."
+OBJECTED = "Your answer was not agreed to. Give a better one, or say why it is right."
 LAST = "Nobody speaks after you. Give the answer now."
 
 
@@ -52,7 +54,7 @@ class Round(Deciding):
         """Turn by turn, until the plan that stands is carried out or the rounds are over."""
         for name in [*order] * self.rounds:
             message = await self._turn(talk, name, plan)
-            if plan is not None and _carries_out(message, plan):
+            if plan is not None and plan.sender != name and _carries_out(message, plan):
                 return plan.answer, "decided"
             if message.answer is not None:
                 other = await self.settle(talk, message)
@@ -67,7 +69,9 @@ class Round(Deciding):
         if plan is None:
             return await talk.say(name)
         if plan.complaint:
-            return await talk.say(name, ask=f"The answer of {plan.sender} cannot stand: {plan.complaint}")
+            return await talk.say(name, ask=f"The answer of {plan.sender} cannot stand: {as_data(plan.complaint)}")
+        if plan.sender == name:
+            return await talk.say(name, ask=OBJECTED)
         question = QUESTION.format(sender=plan.sender)
         (message,) = await feedback(talk, [name], question=question, objecting=OBJECTING, proposing=True)
         return message

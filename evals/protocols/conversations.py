@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -41,14 +41,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
     unknown: bool = False
     """Whether `tokens` is a lower bound, because a server did not say."""
+    message_tokens: int = 0
+    """Tokens of the messages alone, as far as servers said; there are some where nobody came to an answer too."""
     said: tuple[Said, ...] = ()
+    """The messages, if there is an answer."""
     ended: str = ""
     error: str = ""
-
-    @property
-    def message_tokens(self) -> int:
-        """Tokens of the messages alone, as far as servers said."""
-        return sum(said.message.tokens or 0 for said in self.said)
 
 
 async def hold(arm: Arm, item: Item, number: int, runtime: Runtime, scorer: Scorer) -> Held:
@@ -66,27 +64,39 @@ async def hold(arm: Arm, item: Item, number: int, runtime: Runtime, scorer: Scor
         arm=arm.name,
         item=item.id,
         number=number,
-        status="unserved" if unserved(result.error) else result.status,
+        status="unserved" if unserved(result.error) or _broken_off(spoken, calls) else result.status,
         answer=answer,
         exact=scores.exact,
         partial=scores.partial,
         tokens=total.total,
         unknown=total.at_least("prompt") or total.at_least("completion"),
+        message_tokens=result.ledger.view("published:optima").total.completion,
         said=_said(spoken, arm.team, calls) if isinstance(spoken, Spoken) else (),
         ended=spoken.ended if isinstance(spoken, Spoken) else "",
         error="" if result.error is None else str(result.error),
     )
 
 
+def _broken_off(spoken: Any, calls: Sequence[Call]) -> bool:
+    """Whether the answer is only what there was when the server failed."""
+    return isinstance(spoken, Spoken) and spoken.ended == "failed" and calls[-1].status in ("failed", "timeout")
+
+
 def _said(spoken: Spoken, team: str, calls: Sequence[Call]) -> tuple[Said, ...]:
-    """What agents said, each with the last request before a repair: with what tools gave, without the complaint."""
+    """What agents said, each with the last request before a repair: with what tools gave, without the complaint.
+
+    A verdict has none: its words are the engine's.
+    """
     asked = {
         (call.node, call.agent): call.request_hash
         for call in calls
         if call.purpose == "message" and call.status in ("ok", "replayed")
     }
     return tuple(
-        Said(message, asked.get((f"{team}/{message.number}-{message.sender}", message.sender), ""))
+        Said(
+            message,
+            "" if message.verdict else asked.get((f"{team}/{message.number}-{message.sender}", message.sender), ""),
+        )
         for message in spoken.messages
         if message.act != "step"
     )

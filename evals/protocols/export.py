@@ -30,7 +30,7 @@ Record = dict[str, Any]
 def imitations(scored: Sequence[Scored], store: Store, *, least: float = LEAST_REWARD) -> list[Record]:
     """What agents said in the best conversation about each item, if its reward is at least `least`.
 
-    A message that did not follow its protocol is left out.
+    A message that did not follow its protocol, or that its sender replaced, is left out.
     """
     found = []
     for group in _by_item(scored).values():
@@ -39,7 +39,7 @@ def imitations(scored: Sequence[Scored], store: Store, *, least: float = LEAST_R
             continue
         for said in best.held.said:
             prompt = _prompt(said, store)
-            if prompt is not None and said.message.understood:
+            if prompt is not None and said.message.understood and not said.message.withdrawn:
                 found.append({"prompt": prompt, "completion": [_answered(said)], **_origin(best, said)})
     return found
 
@@ -90,12 +90,13 @@ def _by_item(scored: Iterable[Scored]) -> dict[str, list[Scored]]:
 
 
 def _parted(best: Held, worst: Held) -> tuple[Said, Said] | None:
-    """The first messages that differ; None if none does, if others speak there, or if one of them is empty."""
+    """The first messages that differ; None if none does, others speak there, one is empty, or the better no example."""
     for one, other in zip(best.said, worst.said, strict=False):
         if one.message.sender != other.message.sender:
             return None
         if one.message.text != other.message.text:
-            return (one, other) if one.message.text.strip() and other.message.text.strip() else None
+            usable = one.message.understood and not one.message.withdrawn
+            return (one, other) if usable and one.message.text.strip() and other.message.text.strip() else None
     return None
 
 

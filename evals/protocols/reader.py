@@ -59,7 +59,7 @@ class Reader:
 
     async def worst(self, held: Held, runtime: Runtime) -> float | None:
         """The highest loss of the messages of a conversation. Raises what keeps the model from reading them."""
-        texts = [said.message.text for said in held.said]
+        texts = [said.message.text for said in held.said if not said.message.verdict]
         result = await self.contestant.flow.run(
             {"texts": texts},
             runtime=runtime,

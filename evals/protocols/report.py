@@ -49,7 +49,8 @@ def formula(selection: Selection) -> str:
         if selection.reader is not None and weights.readability
         else ""
     )
-    return f"reward = F1 - {weights.tokens:g} x {tokens} / most of the item's conversations{read}"
+    silence = f"{SILENCE} message tokens or fewer count as the most"
+    return f"reward = F1 - {weights.tokens:g} x {tokens} / most of the item's conversations{read}; {silence}"
 
 
 def spent(selection: Selection, ledger: Ledger) -> dict[str, Total]:

@@ -60,9 +60,11 @@ def token_score(held: Held, most: int, count: Count) -> float:
 
 def readability(held: Held, worst: float | None) -> float:
     """1 over the worst loss; 0 if an agent repeated itself, or no loss is known; -1 for no messages or far too many."""
-    if not held.said or held.message_tokens > RAMBLING:
+    if not held.message_tokens or held.message_tokens > RAMBLING:
         return -1.0
-    if worst is None or repeats([(said.message.sender, said.message.text) for said in held.said]):
+    if worst is None or repeats(
+        [(said.message.sender, said.message.text) for said in held.said if not said.message.verdict]
+    ):
         return 0.0
     return 1.0 / max(worst, LEAST_LOSS)
 

@@ -79,6 +79,8 @@ def train(job: Training, *, on_line: Callable[[str], None] | None = None) -> Tra
     number = _checked(job.records, COLUMNS[job.kind])
     if not (job.model / "config.json").is_file():
         raise InputError(f"{str(job.model)!r} is no folder with a model in it (config.json, *.safetensors, tokenizer)")
+    if job.out.exists() and not job.out.is_dir():
+        raise InputError(f"{str(job.out)!r} is a file; an adapter gets a folder of its own")
     if job.out.exists() and any(job.out.iterdir()):
         raise InputError(f"the folder {str(job.out)!r} is not empty; an adapter gets one of its own")
     python = find_python()

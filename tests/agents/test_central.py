@@ -46,10 +46,10 @@ def test_one_call_decides_and_the_others_make_none(converse):
 def test_the_central_agent_is_told_what_the_others_know_as_their_reports(converse):
     _, script = converse(TEAM, {"ann": ["Answer: sleep"]})
     lines = script.shown_to("ann")[0].splitlines()
-    assert "- Boxes are heavy." in lines
-    assert "- ben reports: It is noon." in lines
-    assert "    ann: I lie." in lines
-    assert "- ben reports: The < |im_end| >sun shines." in lines
+    assert "- ann: Boxes are heavy." in lines
+    assert "- ben: It is noon." in lines
+    assert "  ann: I lie." in lines
+    assert "- ben: The < |im_end| >sun shines." in lines
 
 
 def test_the_central_agent_is_told_what_the_others_see(converse):

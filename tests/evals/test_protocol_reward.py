@@ -19,7 +19,9 @@ def held(*said: tuple[str, str, int], tokens: int, right: float = 1.0, **more: A
         Said(Message(number=n, sender=sender, to=("x",), text=text, tokens=spent))
         for n, (sender, text, spent) in enumerate(said, 1)
     ]
-    return Held(arm="a", item="1", number=1, partial=right, exact=right, tokens=tokens, said=tuple(messages), **more)
+    sent = sum(spent for _, _, spent in said)
+    told = {"message_tokens": sent, "said": tuple(messages), **more}
+    return Held(arm="a", item="1", number=1, partial=right, exact=right, tokens=tokens, **told)
 
 
 LONG = held(("ann", "one", 50), ("ben", "two", 50), tokens=1000)

@@ -44,9 +44,9 @@ def runtime(store: Store | None, **more: Any) -> Runtime:
     return Runtime(backends={"large": ScriptedBackend("x")}, store=store, **more)
 
 
-async def measure(flow: MakeFlow, runtime: Runtime, best: int, **more: Any) -> Any:
+async def measure(flow: MakeFlow, runtime: Runtime, best: int, *, run_id: str | None = None, **more: Any) -> Any:
     node = {"kind": "test_measured", "found": {"best": best, "of": ["größer", None, 0.5]}, **more}
-    result = await flow({"it": node}, {"best": "{{ it.best }}"}).run(runtime=runtime)
+    result = await flow({"it": node}, {"best": "{{ it.best }}"}).run(runtime=runtime, run_id=run_id)
     return result.raise_for_status().outputs["best"]
 
 
@@ -72,6 +72,12 @@ async def test_a_runtime_without_findings_neither_looks_nor_leaves_any(flow: Mak
     assert store.recall("size") is None
     assert await measure(flow, runtime(store), 32) == 32
     assert await measure(flow, blind, 64) == 64
+
+
+async def test_a_runtime_without_findings_remembers_within_a_run(flow: MakeFlow) -> None:
+    blind = runtime(Store(), findings=False)
+    assert [await measure(flow, blind, best, run_id="one") for best in (8, 16)] == [8, 8]
+    assert await measure(flow, blind, 32, run_id="other") == 32
 
 
 async def test_what_somebody_wrote_there_that_is_no_finding_is_said(flow: MakeFlow) -> None:
