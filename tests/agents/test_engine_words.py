@@ -41,7 +41,7 @@ def test_a_complaint_cannot_end_the_turn(converse):
     assert not [prompt for prompt in script.shown_to("robot2") if "<|im_end|>" in prompt]
 
 
-@tool("test_asking")
+@tool("test_asks_a_model")
 class Asking(Tool):
     """Asks a model."""
 
