@@ -44,8 +44,8 @@ def messages() -> Asked:
 
 
 TALKS: dict[str, Any] = {
-    "questions": 6,
-    "protocols": ["plain", "concise", "json", "keyvalue", "autoform"],
+    "questions": 4,
+    "protocols": ["plain", "concise", "json", "autoform"],
     "changes": {"nodes.team.max_turns": 6, "nodes.team.max_tokens": 120},
 }
 """What two agents are asked, and in which forms; the notebook reads it beside the recording."""
