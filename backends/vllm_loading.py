@@ -10,7 +10,6 @@ import atexit
 import dataclasses
 import importlib.util
 import json
-import multiprocessing
 import os
 import re
 import secrets
@@ -37,6 +36,8 @@ _RAISED = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)", re.MULTILINE)
 _MEMORY = re.compile(r"\bmemory\b|KV cache", re.IGNORECASE)
 _SHOWN = 400
 """Characters of vLLM's reason that are shown."""
+PATIENCE = 30.0
+"""Seconds that a process of the engine is given to be gone, once it was told to end."""
 _LOGGING = "VLLM_LOGGING_CONFIG_PATH"
 _starting = threading.Lock()
 """Held while the environment says where an engine logs to."""
@@ -67,8 +68,11 @@ class Engine:
         atexit.unregister(self.end)
         llm, self.llm = self.llm, None
         if llm is not None:
+            manager = getattr(llm.engine_core.resources, "engine_manager", None)
+            processes = list(manager.processes) if manager is not None else []
             llm.shutdown()
-            multiprocessing.active_children()  # which reaps those that have ended
+            for process in processes:
+                process.join(PATIENCE)  # vLLM kills those that do not end in time, and does not wait for that
         _dismiss(self._watch)
 
 
