@@ -68,8 +68,8 @@ class Engine:
         atexit.unregister(self.end)
         llm, self.llm = self.llm, None
         if llm is not None:
-            manager = getattr(llm.engine_core.resources, "engine_manager", None)
-            processes = list(manager.processes) if manager is not None else []
+            manager = llm.engine_core.resources.engine_manager
+            processes = list(getattr(manager, "processes", ()))  # none where Ray keeps them
             llm.shutdown()
             for process in processes:
                 process.join(PATIENCE)  # vLLM kills those that do not end in time, and does not wait for that

@@ -211,6 +211,7 @@ async def test_closing_breaks_off_and_ends_the_engine_once(slow: Any) -> None:
     assert failed.value.partial.usage.completion == 2
     await backend.aclose()
     assert slow.made[0].ended == 1
+    assert len(slow.made[0].waited) == 1, "its process may still hold the memory"
     with pytest.raises(BackendError, match="was closed"):
         await backend.complete(HI)
 

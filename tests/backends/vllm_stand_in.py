@@ -148,6 +148,8 @@ class AsyncLLM:
     failing: Exception | None
     tokens: int
     """How many tokens an answer gets before the engine stops to wait; None of the rest comes."""
+    waited: list[float | None]
+    """The seconds that whoever ended the engine was ready to wait for its process."""
 
     def __init__(self, args: AsyncEngineArgs, loggers: list[Any]) -> None:
         self.args = args
@@ -165,6 +167,9 @@ class AsyncLLM:
             scheduler_config=SimpleNamespace(policy=args.scheduling_policy),
             reasoning_config=None,
         )
+        self.waited = []
+        manager = SimpleNamespace(processes=[SimpleNamespace(join=self.waited.append)])
+        self.engine_core = SimpleNamespace(resources=SimpleNamespace(engine_manager=manager))
 
     @classmethod
     def from_engine_args(cls, args: AsyncEngineArgs, *, stat_loggers: list[Any]) -> AsyncLLM:
