@@ -144,7 +144,7 @@ def _status(error: BaseException | None, result: Result) -> str:
 def _text(said: Any) -> str:
     """An answer as it is compared."""
     if isinstance(said, str):
-        return said
+        return str(said)  # plain, whatever kind of text a node gave: rows are JSON
     return "" if said is None else json.dumps(said, ensure_ascii=False, default=str)
 
 
@@ -176,8 +176,9 @@ def _small(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in values.items():
         with suppress(TypeError, ValueError):
-            if len(json.dumps(value, ensure_ascii=False, allow_nan=False)) <= MOST_CHARS:
-                found[name] = value
+            written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            if len(written) <= MOST_CHARS:
+                found[name] = json.loads(written)
     return found
 
 

@@ -10,9 +10,11 @@ from ..ending import Ended, Reason
 from ..team import Team
 
 ROLE = (
-    "Each of you knows only a part of what the answer needs. Write to each other what you know that helps: names, "
-    "dates, places. Do not guess. Once what all of you know gives the answer, write it; if you agree with an answer "
-    "that was given, give the same."
+    "Each of you knows only a part of what the answer needs. Write to each other the facts of your texts that the "
+    "question is about; whoever is told a fact looks in the own texts for what they say about the one who is named in "
+    "it. Write only what stands in your texts. For example, asked who painted the king who built Fort Hale, one of "
+    "you finds that King Odo built Fort Hale and writes it; the other finds that Ana Rell painted King Odo and answers "
+    "Ana Rell, nothing more."
 )
 
 
@@ -43,19 +45,20 @@ def _asked(talk: Conversation, name: str) -> str:
     """What an agent is asked for: to agree or to say what is wrong, if an answer was given just now."""
     others = ", ".join(other for other in talk.names if other != name)
     if not talk.now:
-        return f"Write to {others} what your texts say about it. Do not answer yet:"
+        return f"Write to {others} what your texts say about it, in one message. Do not answer yet:"
     if talk.left <= 1:
         return _closing(talk)
     newest = talk.now[-1]
     if newest.answer:
         return (
-            f"Look in your texts whether the answer of {newest.sender} is right. If it is, {talk.protocol.answering}; "
-            "if not, write what your texts say:"
+            f"Look in your texts whether the answer of {newest.sender} is right. If nothing in them speaks against it, "
+            f"write nothing else and {talk.protocol.answering}; if something does, write what:"
         )
     return (
-        f"Write to {others} what your texts add to that. If both together give the answer, {talk.protocol.answering}:"
+        f"Look in your texts for what {newest.sender} named, and write to {others} what they say about it. If that "
+        f"gives the answer, {talk.protocol.answering}:"
     )
 
 
 def _closing(talk: Conversation) -> str:
-    return f"The conversation is over. Answer, and {talk.protocol.answering}:"
+    return f"The conversation is over. Answer in a few words, and {talk.protocol.answering}:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -85,3 +86,16 @@ def test_a_terminal_shows_the_conversation_above_the_tree(here: Path) -> None:
     assert LONG.strip() in text
     assert "\x1b[2J born" not in text
     assert "3 messages with" in text
+
+
+def test_teams_are_compared_and_a_second_run_goes_on(here: Path, laconic: Laconic) -> None:
+    (here / "items.jsonl").write_text('{"id": "1", "answer": "Ovella"}\n')
+    asked = ("compare", "flow.yaml", "--data", "items.jsonl", "--results", "rows.jsonl")
+    forms = ("--variant", "plain: nodes.team.protocol=plain", "--variant", "concise: nodes.team.protocol=concise")
+    first = laconic(*asked, *forms)
+    assert first.exit_code == 0, first.stderr
+    rows = [json.loads(line) for line in (here / "rows.jsonl").read_text().splitlines()]
+    told = [(row["flow"], row["answer"], row["f1"]) for row in rows]
+    assert told == [("plain", "Ovella", 1), ("concise", "Ovella", 1)]
+    assert laconic(*asked, *forms).stdout == first.stdout
+    assert len((here / "rows.jsonl").read_text().splitlines()) == 2
