@@ -18,6 +18,7 @@ from typing import Any
 from laconic import Flow, Runtime, Store
 from laconic.accounting.database import Database
 from laconic.backends import catalogue
+from laconic.evals.answering import unserved
 from laconic.evals.data import read_items
 from laconic.workflows import folder
 
@@ -42,7 +43,29 @@ def messages() -> Asked:
         yield Flow.load(folder() / "classify_batch.yaml", changes), {"items": items}
 
 
-NOTEBOOKS: dict[str, Callable[[], Asked]] = {"01_rewoo_vs_react": questions, "04_batching": messages}
+TALKS: dict[str, Any] = {
+    "questions": 4,
+    "protocols": ["plain", "concise", "json", "autoform"],
+    "changes": {"nodes.team.max_turns": 6, "nodes.team.max_tokens": 120},
+}
+"""What two agents are asked, and in which forms; the notebook reads it beside the recording."""
+
+
+def conversations() -> Asked:
+    """The first questions that two agents share, in different forms."""
+    for protocol in TALKS["protocols"]:
+        flow = Flow.load(folder() / "team" / "split_qa.yaml", {"nodes.team.protocol": protocol, **TALKS["changes"]})
+        for item in read_items(folder() / "data" / "split_questions.jsonl", TALKS["questions"]).items:
+            yield flow, {name: item.fields[name] for name in ("question", "left", "right")}
+
+
+NOTEBOOKS: dict[str, Callable[[], Asked]] = {
+    "01_rewoo_vs_react": questions,
+    "04_batching": messages,
+    "05_protocols": conversations,
+}
+MORE: dict[str, dict[str, Any]] = {"05_protocols": TALKS}
+"""What else is kept beside a recording."""
 
 
 async def record(notebook: str) -> None:
@@ -53,7 +76,8 @@ async def record(notebook: str) -> None:
             for flow, inputs in NOTEBOOKS[notebook]():
                 result = await flow.run(inputs, runtime=runtime)
                 print(flow.name, result.outputs, result.ledger.total().show("total"), "tokens", flush=True)
-                result.raise_for_status()
+                if unserved(result.error):  # agents that come to no answer are a result, a server that does not answer is none
+                    result.raise_for_status()
         calls = store.export(HERE / "recorded" / f"{notebook}.jsonl")
     known = catalogue.entry(flow.models["large"].model)
     about = {
@@ -63,6 +87,7 @@ async def record(notebook: str) -> None:
         "date": time.strftime("%Y-%m-%d"),
         "command": f"python notebooks/record.py {notebook}",
         "calls": calls,
+        **MORE.get(notebook, {}),
     }
     (HERE / "recorded" / f"{notebook}.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
