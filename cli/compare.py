@@ -17,6 +17,7 @@ from .options import (
     DatabasesOption,
     GoldNameOption,
     GoldOption,
+    ItemByItemOption,
     LimitOption,
     ModelOption,
     OfEachOption,
@@ -48,6 +49,7 @@ def compare(
     results: ResultsOption = None,
     report: Annotated[Path | None, typer.Option("--report", metavar="FILE.md", help="Write a report.")] = None,
     items_at_once: AtOnceOption = None,
+    item_by_item: ItemByItemOption = False,
     order: OrderOption = "prefix",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -70,6 +72,7 @@ def compare(
         store=store,
         results=results,
         items_at_once=items_at_once,
+        item_by_item=item_by_item,
         order=order,
         gold=gold,
         gold_name=gold_name,

@@ -45,6 +45,7 @@ class Comparing:
     store: Path | None
     results: Path | None
     items_at_once: int | None
+    item_by_item: bool = False
     order: Order
     gold: str = "answer"
     gold_name: Sequence[str] | None = None
@@ -118,6 +119,7 @@ class Comparing:
                     scorer=scorer,
                     results=self.results,
                     at_once=self.items_at_once or 1,
+                    item_by_item=self.item_by_item,
                     on_start=records.start,
                     on_row=progress.row,
                 )

@@ -92,6 +92,14 @@ AtOnceOption = Annotated[
         "well among their calls.",
     ),
 ]
+ItemByItemOption = Annotated[
+    bool,
+    typer.Option(
+        "--item-by-item",
+        help="Ask all flows an item before the next one, so that prompts they share are still in a server's cache; "
+        "otherwise flow by flow.",
+    ),
+]
 OrderOption = Annotated[
     Order,
     typer.Option(

@@ -58,8 +58,9 @@ async def compare(
     """Run every flow on every item of `data`, `at_once` items at once.
 
     `scorer` judges the answers; exact match and F1 if none is given. `results`: the file of rows, which is read first
-    and appended to. `item_by_item`: all flows answer an item before the next one comes; otherwise flow by flow, which
-    is kinder to a server's prefix cache. A flow whose input is the list of items is asked all of them at once.
+    and appended to. `item_by_item`: all flows answer an item before the next one comes, which keeps what their prompts
+    share in a server's prefix cache; otherwise flow by flow, which keeps the instruction of each flow there. A flow
+    whose input is the list of items is asked all of them at once.
     `on_start` is told each flow before its first item that is not there yet,
     `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
     Items that a flow cannot be asked, or whose answers cannot be judged, move to `data.problems`. Raises InputError if

@@ -25,6 +25,7 @@ from ..agent import Seat
 from ..message import indented
 from ..protocol import Content, Protocol, protocol
 from .answer_line import ASKED_FOR, parted, read_answer
+from .loose_json import read_object
 from .plain import Concise, Plain
 
 MOST_TOKENS = 120
@@ -36,20 +37,27 @@ LEAST_CHARACTERS = 12
 MOST_OF_TASK = 600
 """Characters of a task that are shown to whoever chooses a form."""
 
+_NO_ANSWER = "Answer:"
+"""The last line of a message that gives none although an object in its text has one."""
+
 FREE = (
     "The others read any form as easily as plain language: code, JSON, tables, symbols, abbreviations. Write your "
     f"message to them in the form that says it clearly in the fewest tokens. {ASKED_FOR}"
 )
 CHOOSE = (
     "Agents who each know a part of what is needed will write messages to each other to solve {what} below. Choose the "
-    "form of message that says clearly what they must exchange in the fewest tokens, such as JSON, key=value, a "
-    "table, code or abbreviations. Describe the form in one or two lines and show one short example message about "
-    "something else. Do not solve the task.\n\n{tasks}"
+    "form of message that tells the facts they must exchange in the fewest tokens, such as JSON, key=value, a table, "
+    "code or abbreviations. All of them know the task, and the answer stands below a message: the form has a place for "
+    "neither. Describe the form in one or two lines and show one short example message about something else. Do not "
+    "solve the task.\n\n{tasks}"
 )
 
 
 class InForm(Plain):
-    """Messages in a form that was chosen."""
+    """Messages in a form that was chosen.
+
+    An answer that a model writes under the key `answer` of its form, and not on a line below it, is one too.
+    """
 
     description: str
 
@@ -59,6 +67,21 @@ class InForm(Plain):
             f"All messages have this form:\n  {indented(self.description)}\n"
             f"Write your message to the others in it, nothing else. {ASKED_FOR}"
         )
+
+    def parse(self, text: str) -> Content:
+        """As `plain`; without an answer line, what the first object in the text has as its answer."""
+        content = super().parse(text)
+        if content.answer is not None or text.rstrip().endswith(_NO_ANSWER):
+            return content
+        return Content(content.text, _answer_inside(content.text))
+
+    def encode(self, content: Content) -> str:
+        """As `plain`; an answer that the text gives is not said again, and one that it only quotes is disowned."""
+        inside = _answer_inside(content.text)
+        if inside is None or content.answer not in (None, inside):
+            return super().encode(content)
+        text = super().encode(Content(content.text))
+        return text if content.answer else f"{text}\n{_NO_ANSWER}"
 
 
 @protocol("autoform")
@@ -115,6 +138,14 @@ class AutoForm(Plain):
             if form is not None:
                 ctx.remember(key, {"form": form})
         return form
+
+
+def _answer_inside(text: str) -> str | None:
+    read = read_object(text)
+    if read is None or (read.cut is not None and read.cut.lower() == "answer"):
+        return None
+    found = next((value for key, value in read.fields.items() if key.lower() == "answer"), None)
+    return Content("", found).answer if isinstance(found, str) else None
 
 
 def _question(tasks: Sequence[str]) -> str:

@@ -65,6 +65,15 @@ def test_table_rows_report_and_runs(laconic: Laconic, here: Path, flows: tuple[s
     assert [run["flow"] for run in json.loads(laconic("runs", "--json").stdout)] == ["wordy", "capitals"]
 
 
+def test_flow_by_flow_or_item_by_item(laconic: Laconic, here: Path, flows: tuple[str, str]) -> None:
+    asking = ("compare", *flows, "--data", "d.jsonl", "--results")
+    laconic(*asking, "flows.jsonl")
+    laconic(*asking, "items.jsonl", "--item-by-item")
+    asked = [[(row.flow, row.id) for row in read_rows(here / f"{name}.jsonl")] for name in ("flows", "items")]
+    assert asked[0] == [(flow, item) for flow in ("capitals", "wordy") for item in "fpg"]
+    assert asked[1] == [(flow, item) for item in "fpg" for flow in ("capitals", "wordy")]
+
+
 def test_json_holds_everything(laconic: Laconic, flows: tuple[str, str]) -> None:
     found: dict[str, Any] = json.loads(laconic("compare", *flows, "--data", "d.jsonl", "--json").stdout)
     assert [figures["flow"] for figures in found["figures"]] == ["capitals", "wordy"]
