@@ -36,6 +36,10 @@ class Until(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     digest: str = ""
     """Hash of that file, so that an answer that another router gave is not taken for this one's."""
 
+    def written(self) -> dict[str, Any]:
+        """As `Request.extra["until"]` holds it."""
+        return dict(msgspec.to_builtins(self))
+
 
 def read_until(written: Any) -> Until:
     """The `until` of a request. Raises `BadRequest` for one that is not well formed."""

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from .format import Format
     from .outcomes import Outcome
     from .route import Route
+    from .routed import Routed, Share, Span
     from .router_file import load_router, save_router
     from .single_token import decide_by_token
+    from .token_route import TokenRoute
     from .trained import TrainedRouter, train
 
 __all__ = [
@@ -57,7 +59,10 @@ __all__ = [
     "Rule",
     "Rules",
     "Schema",
+    "Share",
+    "Span",
     "TokenLikelihood",
+    "TokenRoute",
     "TrainedRouter",
     "Verifier",
     "decide_by_token",
@@ -90,8 +95,10 @@ __getattr__, __dir__ = lazily(
         "format": ("Format",),
         "outcomes": ("Outcome",),
         "route": ("Route",),
+        "routed": ("Routed", "Share", "Span"),
         "router_file": ("load_router", "save_router"),
         "single_token": ("decide_by_token",),
+        "token_route": ("TokenRoute",),
         "trained": ("TrainedRouter", "train"),
     },
 )

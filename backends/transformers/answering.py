@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .weights import Weights
 
 
+BEFORE = 8
+"""Tokens of the prompt that are looked at for the beginning of a character that the answer's first token may end."""
+
+
 class Answering:
     """A request that a model answers in a thread; whoever waits for it may stop it at any token."""
 
@@ -50,7 +54,7 @@ class Answering:
             alternatives=request.logprobs or 0,
         )
         self._tokens: list[Chosen] = []
-        self._text = _Text(weights, request.stop)
+        self._text = _Text(weights, request.stop, ids[-BEFORE:])
         self._prompt_logprobs: tuple[float | None, ...] | None = None
         self._finish: FinishReason = "cut"
         self._began = time.monotonic()
@@ -115,13 +119,16 @@ class Answering:
 class _Text:
     """The text of tokens as they come, up to the first of the texts that end it."""
 
-    def __init__(self, weights: Weights, stop: Sequence[str]) -> None:
+    def __init__(self, weights: Weights, stop: Sequence[str], before: Sequence[int]) -> None:
+        """`before`: the last tokens of the prompt, which the text goes on from, in the middle of a character if need be."""
         self.stopped = False
         self._weights = weights
         self._stop = [text for text in stop if text]
         self._stream = DecodeStream(skip_special_tokens=False)
         self._text = ""
         self._told = 0
+        for token in before:
+            weights.tokenizer.step(self._stream, token)
 
     def add(self, token: int) -> str:
         """Take in a token; returns what text is certain now and was not before."""

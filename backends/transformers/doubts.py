@@ -18,13 +18,13 @@ Doubt = Callable[[Any, Any, int, int], float]
 def doubt_of(until: Until, weights: Weights) -> Doubt:
     """The measure that `until` names, for one model. Raises `BackendError` for a router that is not this model's."""
     if until.measure == "random":
-        return lambda logits, hidden, token, position: chance(until.seed, position)
+        return lambda *seen: chance(until.seed, seen[3])
     if until.measure == "aleatoric":
-        return lambda logits, hidden, token, position: aleatoric(logits)
+        return lambda logits, *_: aleatoric(logits)
     if until.measure == "neural":
         return load_router(until.file, until.digest, weights).doubt
     measure = OF_LOGPROBS[until.measure]
-    return lambda logits, hidden, token, position: measure(_top(logits.log_softmax(-1)).tolist())
+    return lambda logits, *_: measure(_top(logits.log_softmax(-1)).tolist())
 
 
 def aleatoric(logits: Any) -> float:

@@ -7,7 +7,8 @@ import hashlib
 import json
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -112,10 +113,23 @@ def _whole(settings: Settings) -> Weights:
     if not isinstance(dtype, torch.dtype):
         raise FlowError(f"PyTorch has no type {settings.dtype!r}; float32 and bfloat16 are usual.")
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        with _without_bars(transformers.utils.logging):
+            model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         return Weights(model.to(device).eval(), tokenizer, settings)
     except (OSError, ValueError, RuntimeError) as error:
         raise BackendError(f"The model in {folder} cannot be run on {device}: {_first_line(error)}") from error
+
+
+@contextmanager
+def _without_bars(logging: Any) -> Iterator[None]:
+    """What shows progress here is the run's own display."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _fewer_layers(model: Any, skip: Sequence[int]) -> Any:
