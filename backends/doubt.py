@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import BadRequest
 
-Measure = Literal["entropy", "margin", "aleatoric", "random", "neural"]
+Measure = Literal["entropy", "margin", "aleatoric", "random"]
 TOP = 100
 """How many of the likeliest tokens a measure looks at, where there are so many."""
 
@@ -31,10 +31,6 @@ class Until(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """A token with more doubt than this ends the call, and is not part of its answer."""
     seed: int = 0
     """What the measure `random` draws from."""
-    file: str = ""
-    """The trained router of the measure `neural`."""
-    digest: str = ""
-    """Hash of that file, so that an answer that another router gave is not taken for this one's."""
 
     def written(self) -> dict[str, Any]:
         """As `Request.extra["until"]` holds it."""
@@ -44,12 +40,9 @@ class Until(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 def read_until(written: Any) -> Until:
     """The `until` of a request. Raises `BadRequest` for one that is not well formed."""
     try:
-        until = msgspec.convert(written, Until)
+        return msgspec.convert(written, Until)
     except msgspec.ValidationError as error:
         raise BadRequest(f"`until` cannot be used: {error}; its measures are {', '.join(get_args(Measure))}") from error
-    if until.measure == "neural" and not until.file:
-        raise BadRequest("`until` with the measure neural needs the `file` of a trained router")
-    return until
 
 
 def entropy(logprobs: Sequence[float]) -> float:

@@ -50,8 +50,8 @@ async def open_backend(
       `memory`: its share (0 to 1) of the accelerator's memory; `options`: vLLM's own arguments, and `env`.
     * `vllm-engine`: vLLM's engine in this process, with a folder or hub name; `options`: `memory`, a share of the
       device's memory, and fields of vLLM's `AsyncEngineArgs`.
-    * `transformers`: a folder with safetensors, run by transformers in this process; `options`: `device`, `dtype`, and
-      `skip`, a list of layers that are left out.
+    * `transformers`: a folder with safetensors, or a name of the catalogue, whose GGUF is converted the first time, run
+      by transformers in this process; `options`: `device`, `dtype`, and `skip`, a list of layers that are left out.
     * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `blocks` and
       `cache`.
     * `replay`: `options`: `store`, a JSONL file of `{key, request, completion}` lines.
@@ -160,12 +160,13 @@ async def _engine(model: str, context: int | None, timeout: float, options: dict
 
 async def _transformers(model: str, context: int | None, timeout: float, options: dict[str, Any]) -> Backend:
     from .transformers import TransformersBackend
+    from .transformers.folder import model_folder
 
     device, dtype, skip = (options.pop(name, None) for name in ("device", "dtype", "skip"))
     _nothing_left("transformers", model, options, "device, dtype, skip")
     if not isinstance(skip or [], list) or not all(isinstance(layer, int) for layer in skip or []):
         raise FlowError(f"the option `skip` of the model {model!r} is a list of layers, such as [20, 21], not {skip!r}")
-    folder = os.path.expandvars(model)
+    folder = await asyncio.to_thread(model_folder, os.path.expandvars(model))
     backend = TransformersBackend(
         folder, name=model, context=context, device=device, dtype=dtype, skip=skip or [], timeout=timeout
     )

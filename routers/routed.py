@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
+
+Writer = Literal["small", "large"]
 
 
 class Span(msgspec.Struct, frozen=True):
     """A stretch of the answer that one model wrote."""
 
-    role: str
-    """Of the model, in the flow."""
+    by: Writer
     text: str
     tokens: int
 
@@ -53,9 +55,9 @@ def joined(spans: Sequence[Span]) -> tuple[Span, ...]:
     """The same with neighbours of one model as one."""
     whole: list[Span] = []
     for span in spans:
-        if whole and whole[-1].role == span.role:
+        if whole and whole[-1].by == span.by:
             last = whole.pop()
-            span = Span(span.role, last.text + span.text, last.tokens + span.tokens)
+            span = Span(span.by, last.text + span.text, last.tokens + span.tokens)
         if span.tokens:
             whole.append(span)
     return tuple(whole)

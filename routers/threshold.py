@@ -6,9 +6,9 @@ import math
 
 from ..backends.doubt import Measure
 
-STARTS: dict[Measure, float] = {"entropy": 0.45, "aleatoric": 2.275, "margin": 0.5, "neural": 0.5, "random": 0.5}
+STARTS: dict[Measure, float] = {"entropy": 0.45, "aleatoric": 2.275, "margin": 0.5, "random": 0.5}
 """The first threshold of each measure: R2R's own (arXiv 2505.21600) for entropy and aleatoric uncertainty."""
-STEPS: dict[Measure, float] = {"entropy": 0.2, "aleatoric": 0.2, "margin": 0.05, "neural": 0.05, "random": 0.0}
+STEPS: dict[Measure, float] = {"entropy": 0.2, "aleatoric": 0.2, "margin": 0.05, "random": 0.0}
 """How far a threshold moves for a token that was asked of the large model."""
 
 

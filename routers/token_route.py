@@ -19,7 +19,7 @@ from ..backends.request import Completion
 from ..errors import BackendError, BudgetExceeded, NodeError, ReplayMiss
 from ..orchestrator.node import ModelRole, Node, kind
 from ..orchestrator.template import Template
-from .routed import Routed, Share, Span
+from .routed import Routed, Share, Span, Writer
 from .threshold import Fixed, Rolling, threshold
 
 if TYPE_CHECKING:
@@ -45,15 +45,14 @@ class TokenRoute(Node):
     above: float | None = Field(
         default=None,
         description="A token with more doubt is the large model's: .inf for never, -.inf for always. By default 0.45 for "
-        "entropy, 2.275 for aleatoric, 0.5 for margin, and a neural router's own.",
+        "entropy, 2.275 for aleatoric, 0.5 for margin and random.",
     )
     share: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="In place of `above`: the share of the tokens that the large model writes.",
+        description="In place of `above`: the share of tokens that the large model writes.",
     )
-    file: str = Field(default="", description="With `by: neural`: the router, a file that training wrote.")
     seed: int = Field(default=0, description="With `by: random`: what is drawn from.")
     max_tokens: int = Field(default=512, ge=1, description="Most tokens of the answer.")
     without_large: Literal["fail", "small"] = Field(
@@ -66,13 +65,11 @@ class TokenRoute(Node):
             raise ValueError("`above` and `share` both say how many tokens are the large model's; give one of them")
         if self.above is not None and math.isnan(self.above):
             raise ValueError("`above` is a number")
-        if (self.by == "neural") != bool(self.file):
-            raise ValueError("`by: neural` and the `file` of a router belong together")
         if self.small == self.large:
             raise ValueError(f"`small` and `large` are the same role {self.small!r}")
 
     async def run(self, ctx: Context) -> Routed:
-        """The answer. Raises NodeError for models that do not mean the same by token ids, BackendError, BudgetExceeded."""
+        """The answer. Raises NodeError for models with different tokens, BackendError, BudgetExceeded."""
         await self._same_tokens(ctx)
         turns = [{"role": "user", "content": ctx.text(self.prompt)}]
         if self.system is not None:
@@ -97,14 +94,14 @@ class TokenRoute(Node):
         for role, facts in ((self.small, small), (self.large, large)):
             if facts.vocabulary is None or not facts.knows("until"):
                 raise NodeError(
-                    f"the model in the role {role!r} cannot be asked token by token; `token_route` needs two models with "
-                    "`backend: transformers`, and `step_route` works over any servers",
+                    f"the model in the role {role!r} cannot be asked token by token; `token_route` needs two models "
+                    "with `backend: transformers`",
                     path=ctx.path,
                 )
         if small.vocabulary != large.vocabulary:
             raise NodeError(
-                f"the models in the roles {self.small!r} and {self.large!r} have different tokens, so that one cannot go "
-                "on with the other's; `step_route` passes text on",
+                f"the models in the roles {self.small!r} and {self.large!r} have different tokens, so that neither can "
+                "go on with what the other wrote; take two models of one family",
                 path=ctx.path,
             )
 
@@ -118,13 +115,13 @@ class _Writing:
         self.ids = list(prompt)
         self.left = node.max_tokens
         self.spans: list[Span] = []
-        self.shares = {node.small: Share(), node.large: Share()}
+        self.shares: dict[Writer, Share] = {"small": Share(), "large": Share()}
         self.threshold: Fixed | Rolling = threshold(node.by, node.above, node.share)
 
     async def whole(self) -> None:
         """Write until one of the models ends the answer, or it is as long as it may be."""
         if self.threshold.above == -math.inf:
-            await self._complete(self.node.large, "decide", self.left)
+            await self._complete("large", "decide", self.left)
             return
         while self.left:
             drafted = await self._draft()
@@ -132,7 +129,7 @@ class _Writing:
                 return
             if drafted.finish_reason == "cut" and self.left:
                 try:
-                    decided = await self._complete(self.node.large, "decide", 1)
+                    decided = await self._complete("large", "decide", 1)
                 except (BudgetExceeded, ReplayMiss):
                     raise
                 except BackendError as error:
@@ -147,31 +144,32 @@ class _Writing:
 
     def answer(self) -> Routed:
         """What has been written."""
-        return Routed(self.spans, self.shares[self.node.small], self.shares[self.node.large])
+        return Routed(self.spans, self.shares["small"], self.shares["large"])
 
     async def _draft(self) -> Completion:
         """Let the small model write up to the first doubtful token."""
         above = self.threshold.above
         most = min(self.left, AT_ONCE) if isinstance(self.threshold, Rolling) else self.left
         until = None if above == math.inf else self._until(above)
-        drafted = await self._complete(self.node.small, "draft", most, {} if until is None else {"until": until})
+        drafted = await self._complete("small", "draft", most, {} if until is None else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
         return drafted
 
     def _until(self, above: float) -> dict[str, Any]:
-        return Until(measure=self.node.by, above=above, seed=self.node.seed, file=self.node.file).written()
+        return Until(measure=self.node.by, above=above, seed=self.node.seed).written()
 
-    async def _complete(self, role: str, purpose: str, most: int, extra: dict[str, Any] | None = None) -> Completion:
+    async def _complete(self, by: Writer, purpose: str, most: int, extra: dict[str, Any] | None = None) -> Completion:
         """Have a model go on with the answer."""
+        role = self.node.small if by == "small" else self.node.large
         said = await self.ctx.complete(
             prompt_token_ids=self.ids, model=role, purpose=purpose, max_tokens=most, extra=extra
         )
         new = said.token_ids or ()
         self.ids += new
         self.left -= len(new)
-        self.spans.append(Span(role, said.text, len(new)))
-        before, used = self.shares[role], said.usage
-        self.shares[role] = Share(
+        self.spans.append(Span(by, said.text, len(new)))
+        before, used = self.shares[by], said.usage
+        self.shares[by] = Share(
             before.written + len(new),
             before.replaced + (said.finish_reason == "cut"),
             before.read + (used.prompt or 0) - (used.cache_read or 0),

@@ -14,7 +14,6 @@ from ..doubt import Until, read_until
 from ..request import Completion, FinishReason, Request, TokenLogprob
 from ..usage import Usage
 from .decoding import Chosen, Sampling, decode, prompt_logprobs
-from .doubts import doubt_of
 
 if TYPE_CHECKING:
     from .caches import Reading
@@ -63,10 +62,9 @@ class Answering:
     def run(self, reading: Reading) -> None:
         """Answer, until the answer ends, is as long as it may be, or is stopped. Blocks."""
         self.kept = len(reading.ids)
-        doubt = None if self._until is None else doubt_of(self._until, self.weights)
         if self.request.prompt_logprobs:
             self._prompt_logprobs = tuple(prompt_logprobs(self.weights, reading, self.ids))
-        for token in decode(self.weights, reading, self.ids, self._sampling, doubt):
+        for token in decode(self.weights, reading, self.ids, self._sampling, self._until):
             self.generated += 1
             if self._until is not None and token.doubt is not None and token.doubt > self._until.above:
                 return
@@ -120,7 +118,7 @@ class _Text:
     """The text of tokens as they come, up to the first of the texts that end it."""
 
     def __init__(self, weights: Weights, stop: Sequence[str], before: Sequence[int]) -> None:
-        """`before`: the last tokens of the prompt, which the text goes on from, in the middle of a character if need be."""
+        """`before`: the last tokens of the prompt; the text goes on from there, be it in the middle of a character."""
         self.stopped = False
         self._weights = weights
         self._stop = [text for text in stop if text]

@@ -166,8 +166,8 @@ class TransformersBackend:
         wanted = request.max_tokens if request.max_tokens is not None else max(room, 1)
         if wanted > room:
             raise ContextTooLong(
-                f"The prompt has {len(ids)} tokens and the answer up to {wanted}, more than the {context} that the model "
-                f"{self.model!r} takes together. Shorten the prompt or lower `max_tokens`."
+                f"The prompt has {len(ids)} tokens and the answer up to {wanted}, more than the {context} that the "
+                f"model {self.model!r} takes together. Shorten the prompt or lower `max_tokens`."
             )
         return wanted
 

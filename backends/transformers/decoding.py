@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..doubt import Until
+from .doubts import doubt
+
 if TYPE_CHECKING:
     from .caches import Reading
-    from .doubts import Doubt
     from .weights import Weights
 
 PREFILL = 256
@@ -43,7 +45,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode(
-    weights: Weights, reading: Reading, ids: Sequence[int], how: Sampling, doubt: Doubt | None
+    weights: Weights, reading: Reading, ids: Sequence[int], how: Sampling, until: Until | None
 ) -> Iterator[Chosen]:
     """Choose token after token behind `ids`, of which `reading` has read a part, for as long as it is asked to.
 
@@ -55,7 +57,7 @@ def decode(
     unread = list(ids[len(reading.ids) :])
     with torch.inference_mode():
         while True:
-            logits, hidden = _read(weights, reading, unread, wants_hidden=doubt is not None)
+            logits = _read(weights, reading, unread)
             position = len(reading.ids)
             for token, added in how.bias.items():
                 logits[token] += added
@@ -66,7 +68,7 @@ def decode(
                 chosen,
                 float(logprobs[chosen]),
                 tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)),
-                None if doubt is None else doubt(logits, hidden, chosen, position),
+                None if until is None else doubt(until, logits, position),
             )
             unread = [chosen]
 
@@ -88,14 +90,14 @@ def prompt_logprobs(weights: Weights, reading: Reading, ids: Sequence[int]) -> l
     return found
 
 
-def _read(weights: Weights, reading: Reading, ids: Sequence[int], *, wants_hidden: bool) -> tuple[Any, Any]:
-    """Logits behind the last of `ids`, and the last layer's hidden state there."""
+def _read(weights: Weights, reading: Reading, ids: Sequence[int]) -> Any:
+    """Logits behind the last of `ids`."""
     for start in range(0, len(ids), PREFILL):
-        out = _forward(weights, reading, ids[start : start + PREFILL], logits=1, hidden=wants_hidden)
-    return out.logits[0, -1].float(), out.hidden_states[-1][0, -1] if wants_hidden else None
+        out = _forward(weights, reading, ids[start : start + PREFILL], logits=1)
+    return out.logits[0, -1].float()
 
 
-def _forward(weights: Weights, reading: Reading, ids: Sequence[int], *, logits: int, hidden: bool = False) -> Any:
+def _forward(weights: Weights, reading: Reading, ids: Sequence[int], *, logits: int) -> Any:
     import torch
 
     out = weights.model(
@@ -103,7 +105,6 @@ def _forward(weights: Weights, reading: Reading, ids: Sequence[int], *, logits: 
         past_key_values=reading.cache,
         use_cache=True,
         logits_to_keep=logits,
-        output_hidden_states=hidden,
     )
     reading.ids += ids
     return out

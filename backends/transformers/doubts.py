@@ -1,30 +1,19 @@
-"""The doubt of a token where the model can be looked into: its logits, its hidden state, the token's embedding."""
+"""The doubt of a token where all its rivals' logits are at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..doubt import OF_LOGPROBS, TOP, Until, chance
-from .router import load_router
-
-if TYPE_CHECKING:
-    from .weights import Weights
-
-Doubt = Callable[[Any, Any, int, int], float]
-"""(logits of the vocabulary, hidden state of the last layer, the token, its position) -> how doubtful the token is."""
 
 
-def doubt_of(until: Until, weights: Weights) -> Doubt:
-    """The measure that `until` names, for one model. Raises `BackendError` for a router that is not this model's."""
+def doubt(until: Until, logits: Any, position: int) -> float:
+    """How doubtful the token at `position` is by the measure of `until`; `logits` are those of the vocabulary."""
     if until.measure == "random":
-        return lambda *seen: chance(until.seed, seen[3])
+        return chance(until.seed, position)
     if until.measure == "aleatoric":
-        return lambda logits, *_: aleatoric(logits)
-    if until.measure == "neural":
-        return load_router(until.file, until.digest, weights).doubt
-    measure = OF_LOGPROBS[until.measure]
-    return lambda logits, *_: measure(_top(logits.log_softmax(-1)).tolist())
+        return aleatoric(logits)
+    return OF_LOGPROBS[until.measure](_top(logits.log_softmax(-1)).tolist())
 
 
 def aleatoric(logits: Any) -> float:

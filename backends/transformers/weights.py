@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -43,22 +41,12 @@ class Weights:
         self.parameters: int = sum(parameter.numel() for parameter in model.parameters())
         """Of those parts that are run; tied ones count once."""
         self.context: int = model.config.max_position_embeddings
-        self.hidden: int = model.config.hidden_size
         self.vocabulary: int = model.config.vocab_size
         ends = model.generation_config.eos_token_id
         self.ends: frozenset[int] = frozenset([ends] if isinstance(ends, int) else ends or ())
         """Tokens that end an answer."""
         self.running = threading.Lock()
         """Held while the model computes: one pass at a time uses all cores."""
-
-    @cached_property
-    def digest(self) -> str:
-        """A hash of the model's files and of what is left out; reads all of them."""
-        found = blake2b(json.dumps(self.settings.skip).encode(), digest_size=16)
-        for path in sorted(Path(self.settings.folder).expanduser().glob("*.safetensors")):
-            with path.open("rb") as file:
-                found.update(hashlib.file_digest(file, "blake2b").digest())
-        return found.hexdigest()
 
 
 _loaded: weakref.WeakValueDictionary[Settings, Weights] = weakref.WeakValueDictionary()

@@ -151,7 +151,7 @@ async def test_layers_can_be_left_out_and_the_rest_is_shared(large, large_folder
         (asks(schema={"type": "object"}), BadRequest, "a `schema`"),
         (asks(extra={"min_p": 1}), BadRequest, "min_p"),
         (asks(extra={"until": {"measure": "mood", "above": 1}}), BadRequest, "its measures are entropy"),
-        (asks(extra={"until": {"measure": "neural", "above": 1}}), BadRequest, "`file`"),
+        (asks(extra={"until": {"measure": "entropy"}}), BadRequest, "`above`"),
         (asks(extra={"logit_bias": {5000: 1}}), BadRequest, "0 to 1878"),
         (asks(ids=()), BadRequest, "at least one token"),
     ],
