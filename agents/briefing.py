@@ -66,6 +66,8 @@ class Briefing:
                 waiting = []
             else:
                 waiting.append(passage.show())
+        if matter.answered:
+            waiting.append(f"{matter.answered} Once you know it, {self.protocol.answering}.")
         waiting.append(ask or ASK)
         turns.append(_turn("user", "\n".join(waiting)))
         return turns

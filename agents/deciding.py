@@ -10,11 +10,10 @@ from pydantic import Field
 from ..orchestrator.shown import as_data
 from .conversation import Conversation
 from .ending import Ended, Reason
-from .matter import Matter
 from .message import Act, Message
 from .team import Team
 
-MISSING = "Your message gives no answer."
+MISSING = "Your message gives no answer: {}."
 AGAIN = "Write your message again, with an answer that can stand."
 
 
@@ -56,7 +55,7 @@ class Deciding(Team):
         answers with less than it had. Raises Ended, `undecided` if there is no decision in the end.
         """
         for _ in range(self.repairs):
-            complaint = against(talk.matter, message)
+            complaint = against(talk, message)
             if not complaint:
                 break
             ask = f"{as_data(complaint)}\n{AGAIN}"
@@ -71,7 +70,7 @@ class Deciding(Team):
                 break
         if message.answer is None:
             raise Ended("undecided")
-        return Decision(message.answer, message.sender, against(talk.matter, message))
+        return Decision(message.answer, message.sender, against(talk, message))
 
     def so_far(self, talk: Conversation) -> str | None:
         """The last answer that can stand, else the last one."""
@@ -80,6 +79,8 @@ class Deciding(Team):
         return next(reversed(fit or given), None)
 
 
-def against(matter: Matter, message: Message) -> str:
+def against(talk: Conversation, message: Message) -> str:
     """What speaks against the decision of a message; empty if nothing."""
-    return MISSING if message.answer is None else matter.complaint(message.answer)
+    if message.answer is None:
+        return MISSING.format(talk.protocol.answering)
+    return talk.matter.complaint(message.answer)

@@ -11,6 +11,8 @@ class Matter:
     def __init__(self, brief: str) -> None:
         self.brief = brief
         """What everybody is told."""
+        self.answered = ""
+        """What an answer to it looks like; told last, right before an agent speaks. Empty if any will do."""
 
     def view(self, name: str) -> str:
         """What only the agent `name` is told about it, now; empty if nothing."""

@@ -51,6 +51,11 @@ class WorldMatter(Matter):
     def __init__(self, state: State, task: str = "") -> None:
         super().__init__("\n".join(filter(None, (task, state.brief()))))
         self.state = state
+        first, second = state.names[:2]
+        self.answered = (
+            f"The answer is the plan for step {state.step} in one line, {first}: ACTION; {second}: ACTION, where each "
+            "robot does one thing that it can do; who is not named waits."
+        )
 
     def view(self, name: str) -> str:
         """What the robot can do now; nothing for who is no robot."""

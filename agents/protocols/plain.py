@@ -12,7 +12,7 @@ from ..protocol import Content, Protocol, protocol
 from .answer_line import ASKED_FOR, joined, parted, read_answer
 
 _INSIDE = re.compile(
-    r"(?<=[.!?])([ \t]+)(\\*)(?=[*_`]*(?:(?:the|my|final|short)[ \t]+)*answer[*_`]*[ \t]*:)", re.IGNORECASE
+    r"(?<=[.!?;])([ \t]+)(\\*)(?=[*_`]*(?:(?:the|my|final|short)[ \t]+)*answer[*_`]*[ \t]*:)", re.IGNORECASE
 )
 """Where an answer begins behind a sentence, in the same line: small models write it so. Backslashes before it say that
 it is text."""

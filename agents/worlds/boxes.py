@@ -32,8 +32,7 @@ class BoxesState(State):
         "Each cell of a grid has one arm; cell b1 is south of a1, a2 is east of a1. Every box must be placed on a "
         "target of its colour. In one step each arm may do one of: move COLOUR north|east|south|west (a box from its "
         "cell into that neighbouring cell), place COLOUR (a box of its cell on a target of its cell), wait. Only one "
-        "box may be moved into a cell in one step. A plan that breaks a rule wastes the step. A plan is one line, "
-        '"robot1: move red east; robot2: place blue"; who is not named waits.'
+        "box may be moved into a cell in one step. A plan that breaks a rule wastes the step."
     )
 
     rows: int

@@ -24,10 +24,9 @@ class LiftingState(State):
     kind = "lifting"
     rules = (
         "Robots lift boxes; each has a capacity, each box a weight that nobody knows. Robots that lift the same box "
-        "in one step lift it if their capacities add up to its weight or more; if not, it is known to weigh over their "
-        "sum. Every box must be lifted once. In one step each robot may do one of: lift BOX, wait. Robots whose sum a "
-        "box is known to weigh over may not try it alone. A plan that breaks a rule wastes the step. A plan is one "
-        'line, "robot1: lift box2; robot2: lift box2"; who is not named waits.'
+        "in one step lift it if their capacities add up to its weight or more; if not, it is known to weigh over "
+        "their sum. Every box must be lifted once. In one step each robot may do one of: lift BOX, wait. Robots whose"
+        " sum a box is known to weigh over may not try it alone. A plan that breaks a rule wastes the step."
     )
 
     capacities: tuple[int, ...]

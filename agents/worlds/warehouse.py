@@ -36,12 +36,11 @@ class WarehouseState(State):
 
     kind = "warehouse"
     rules = (
-        "Robots drive on tracks a, b, ... from west (place 1) to east; at both ends, and only there, a track is joined "
-        "to the next one. Every box must be brought to a goal. In one step each robot may do one of: move "
+        "Robots drive on tracks a, b, ... from west (place 1) to east; at both ends, and only there, a track is "
+        "joined to the next one. Every box must be brought to a goal. In one step each robot may do one of: move "
         "north|east|south|west (to the next place), pick (the box at its place, if it is empty), drop (its box, at a "
-        "goal), wait. Two robots may never be at one place after a step, nor swap places; a robot may drive to a place "
-        "that another leaves. A plan that breaks a rule wastes the step. A plan is one line, "
-        '"robot1: move east; robot2: pick"; who is not named waits.'
+        "goal), wait. Two robots may never be at one place after a step, nor swap places; a robot may drive to a "
+        "place that another leaves. A plan that breaks a rule wastes the step."
     )
 
     tracks: int

@@ -90,8 +90,9 @@ def test_a_decision_stays_when_its_sender_has_nothing_to_say_to_the_complaint(co
 
 
 def test_who_never_decides_fails_the_node_with_the_reason(converse):
-    result, _ = converse(TEAM, {"ann": ["Well.", "Hm.", "I do not know."]})
+    result, script = converse(TEAM, {"ann": ["Well.", "Hm.", "I do not know."]})
     assert result.status == "failed"
+    assert 'gives no answer: end with the line "Answer: ...".' in script.shown_to("ann")[1]
     assert "nobody gave an answer in 3 messages" in str(result.error)
     assert "the one who decides gave none when asked again" in str(result.error)
     assert len(result.ledger.calls) == 3

@@ -57,6 +57,15 @@ def test_what_was_done_is_shown_in_later_steps_and_what_was_said_is_not():
     assert "robot2 can: " not in last[-1].content
 
 
+def test_what_a_plan_looks_like_is_told_last():
+    _, backend = played(TEAM)
+    for step, request in enumerate(backend.requests, 1):
+        *_, plan, ask = request.messages[-1].content.splitlines()
+        assert f"plan for step {step} in one line, robot1: ACTION; robot2: ACTION" in plan
+        assert plan.endswith('Once you know it, end with the line "Answer: ...".')
+        assert ask == "Your message:"
+
+
 def test_a_plan_that_breaks_a_rule_wastes_the_step_and_that_is_said():
     said = iter(["Answer: robot1: dance"])
     result, backend = played(TEAM, lambda request: next(said, None) or robots(request))

@@ -114,6 +114,7 @@ def test_line_breaks_of_all_kinds_make_lines():
         (Plain(), "Hm.\n**Answer:** Ovella", Content("Hm.", "Ovella")),
         (Plain(), "Hm.\n**Answer: Ovella**", Content("Hm.", "Ovella")),
         (Plain(), "Hm.\n- Final answer: **Ovella**", Content("Hm.", "Ovella")),
+        (Plain(), "robot1: wait; Answer: robot1: wait", Content("robot1: wait;", "robot1: wait")),
         (Plain(), "Answer: a\nNo.\nAnswer: `b`", Content("No.", "b")),
         (Plain(), "Hm.\nAnswer:\nOvella", Content("Hm.", "Ovella")),
         (Plain(), "Answer:\nI cannot know.\nWho is it?", Content("I cannot know.\nWho is it?")),
