@@ -56,6 +56,7 @@ __all__ = [
     "Logprob",
     "Outcome",
     "Route",
+    "Routed",
     "Rule",
     "Rules",
     "Schema",

@@ -1,4 +1,4 @@
-"""Threshold: from which doubt on the large model is asked, fixed or such that it writes a wanted share of the tokens."""
+"""Threshold: from which doubt on the large model is asked, fixed or such that it writes a wanted share."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class TokenRoute(Node):
     by: Measure = Field(default="entropy", description="How doubtful a token is.")
     above: float | None = Field(
         default=None,
-        description="A token with more doubt is the large model's: .inf for never, -.inf for always. By default 0.45 for "
-        "entropy, 2.275 for aleatoric, 0.5 for margin and random.",
+        description="A token with more doubt is the large model's: .inf for never, -.inf for always. By default 0.45 "
+        "for entropy, 2.275 for aleatoric, 0.5 for margin and random.",
     )
     share: float | None = Field(
         default=None,
