@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .decision import Decision
     from .format import Format
     from .outcomes import Outcome
+    from .outline import Outline
     from .route import Route
     from .routed import Routed, Share, Span
     from .router_file import load_router, save_router
@@ -55,6 +56,7 @@ __all__ = [
     "Judgement",
     "Logprob",
     "Outcome",
+    "Outline",
     "Route",
     "Routed",
     "Rule",
@@ -95,6 +97,7 @@ __getattr__, __dir__ = lazily(
         "decision": ("Decision",),
         "format": ("Format",),
         "outcomes": ("Outcome",),
+        "outline": ("Outline",),
         "route": ("Route",),
         "routed": ("Routed", "Share", "Span"),
         "router_file": ("load_router", "save_router"),
