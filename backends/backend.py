@@ -77,7 +77,7 @@ def _difference(after: int | None, before: int | None) -> int | None:
 class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a server is and can, found out by asking it. None means that it could not be found out."""
 
-    server: Literal["vllm", "llama.cpp", "other", "scripted", "replay"]
+    server: Literal["vllm", "llama.cpp", "other", "transformers", "scripted", "replay"]
     version: str | None = None
     models: tuple[str, ...] = ()
     context: int | None = None
@@ -106,6 +106,10 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the server honours `priority`."""
     root: str | None = None
     """Where the server has the model from: its folder or hub name."""
+    parameters: int | None = None
+    """Of the model."""
+    vocabulary: str | None = None
+    """What is the same for models that mean the same by token ids."""
 
     def knows(self, field: str, *, chat: bool = True) -> bool | None:
         """Whether the server knows a field of a request; None if it does not tell."""
@@ -122,7 +126,8 @@ class Backend(Protocol):
     """
 
     name: str
-    """Kind of backend, as in a flow file: `local`, `openai`, `vllm`, `vllm-engine`, `scripted`, `replay`."""
+    """Kind of backend, as in a flow file: `local`, `openai`, `vllm`, `vllm-engine`, `transformers`,
+    `scripted`, `replay`."""
     model: str
     """The model name that requests should carry."""
 

@@ -50,6 +50,8 @@ async def open_backend(
       `memory`: its share (0 to 1) of the accelerator's memory; `options`: vLLM's own arguments, and `env`.
     * `vllm-engine`: vLLM's engine in this process, with a folder or hub name; `options`: `memory`, a share of the
       device's memory, and fields of vLLM's `AsyncEngineArgs`.
+    * `transformers`: a folder with safetensors, or a name of the catalogue, whose GGUF is converted the first time, run
+      by transformers in this process; `options`: `device`, `dtype`, and `skip`, a list of layers that are left out.
     * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `blocks` and
       `cache`.
     * `replay`: `options`: `store`, a JSONL file of `{key, request, completion}` lines.
@@ -68,11 +70,15 @@ async def open_backend(
             return await _served(kind, model, url, key, limit, estimate, given)
         case "vllm-engine":
             return await _engine(model, context, limit, given)
+        case "transformers":
+            return await _transformers(model, context, limit, given)
         case "scripted":
             return _scripted(model, context or DEFAULT_CONTEXT, given)
         case "replay":
             return await _replayed(model, given)
-    raise FlowError(f"there is no backend {kind!r}; there is local, openai, vllm, vllm-engine, scripted, replay")
+    raise FlowError(
+        f"there is no backend {kind!r}; there is local, openai, vllm, vllm-engine, transformers, scripted, replay"
+    )
 
 
 async def _local(model: str, context: int, slots: int, timeout: float, options: dict[str, Any]) -> Backend:
@@ -150,6 +156,22 @@ async def _engine(model: str, context: int | None, timeout: float, options: dict
         await engine.aclose()
         raise
     return engine
+
+
+async def _transformers(model: str, context: int | None, timeout: float, options: dict[str, Any]) -> Backend:
+    from .transformers import TransformersBackend
+    from .transformers.folder import model_folder
+
+    device, dtype, skip = (options.pop(name, None) for name in ("device", "dtype", "skip"))
+    _nothing_left("transformers", model, options, "device, dtype, skip")
+    if not isinstance(skip or [], list) or not all(isinstance(layer, int) for layer in skip or []):
+        raise FlowError(f"the option `skip` of the model {model!r} is a list of layers, such as [20, 21], not {skip!r}")
+    folder = await asyncio.to_thread(model_folder, os.path.expandvars(model))
+    backend = TransformersBackend(
+        folder, name=model, context=context, device=device, dtype=dtype, skip=skip or [], timeout=timeout
+    )
+    await backend.start()
+    return backend
 
 
 def _scripted(model: str, context: int, options: dict[str, Any]) -> Backend:

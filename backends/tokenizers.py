@@ -32,6 +32,7 @@ from .patience import within
 if TYPE_CHECKING:
     import tiktoken
     import tokenizers
+    from tokenizers.decoders import DecodeStream
 
     from .request import Request
 
@@ -126,7 +127,19 @@ class FileTokenizer:
         from tokenizers.decoders import DecodeStream
 
         stream = DecodeStream(skip_special_tokens=False)
-        return [stream.step(self._tokenizer, token) or "" for token in ids]
+        return [self.step(stream, token) for token in ids]
+
+    def step(self, stream: DecodeStream, token: int) -> str:
+        """What text a token adds to those that a stream has had; a character is added whole, with its last byte."""
+        return stream.step(self._tokenizer, token) or ""
+
+    def piece(self, token: int) -> str:
+        """The text of one token by itself; bytes that are not UTF-8 become U+FFFD."""
+        return self.decode((token,))
+
+    def vocabulary(self) -> dict[str, int]:
+        """All tokens, special ones included, and their ids."""
+        return self._tokenizer.get_vocab()
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The token ids a server computes for a request.

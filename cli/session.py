@@ -23,6 +23,7 @@ from ..errors import LaconicError
 from ..evals.data import Data
 from ..orchestrator import Flow, OnEvent, Result, Runtime
 from ..orchestrator.queueing import Order
+from ..routers.routed import Routed
 from .errors import BUDGET, FAILED, OK, STOPPED, say
 from .job import Job
 from .options import preflight
@@ -31,6 +32,7 @@ from .progress import Progress, progress
 from .stopping import run_to_the_end
 from .tables import totals_as_data
 from .text import harmless
+from .who_wrote import who_wrote_what
 
 T = TypeVar("T")
 
@@ -191,7 +193,10 @@ class Session:
         elif self.sink is None:
             for name, value in outputs.items():
                 shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-                shown = harmless(shown) if sys.stdout.isatty() else shown
+                if isinstance(value, Routed):
+                    shown = who_wrote_what(value, terminal=sys.stdout.isatty())
+                elif sys.stdout.isatty():
+                    shown = harmless(shown)
                 sys.stdout.write(f"{shown}\n" if len(self.flow.outputs) == 1 else f"{name}: {shown}\n")
 
     def _say_what_it_cost(self, total: Total, status: str) -> None:

@@ -13,8 +13,8 @@ from ..backends.memory_shares import Wanted
 from ..errors import FlowError, InputError
 from .registry import nearest
 
-BackendKind = Literal["local", "openai", "vllm", "vllm-engine", "scripted", "replay"]
-BACKENDS: tuple[BackendKind, ...] = ("local", "openai", "vllm", "vllm-engine", "scripted", "replay")
+BackendKind = Literal["local", "openai", "vllm", "vllm-engine", "transformers", "scripted", "replay"]
+BACKENDS: tuple[BackendKind, ...] = ("local", "openai", "vllm", "vllm-engine", "transformers", "scripted", "replay")
 
 _OPENED: dict[str, BackendKind] = {"local": "local", "vllm": "vllm", "vllm-engine": "vllm-engine"}
 """Kinds whose model a word such as `local:NAME` opens here."""

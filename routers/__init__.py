@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from .decision import Decision
     from .format import Format
     from .outcomes import Outcome
+    from .outline import Outline
     from .route import Route
+    from .routed import Routed, Share, Span
     from .router_file import load_router, save_router
     from .single_token import decide_by_token
+    from .token_route import TokenRoute
     from .trained import TrainedRouter, train
 
 __all__ = [
@@ -53,11 +56,16 @@ __all__ = [
     "Judgement",
     "Logprob",
     "Outcome",
+    "Outline",
     "Route",
+    "Routed",
     "Rule",
     "Rules",
     "Schema",
+    "Share",
+    "Span",
     "TokenLikelihood",
+    "TokenRoute",
     "TrainedRouter",
     "Verifier",
     "decide_by_token",
@@ -89,9 +97,12 @@ __getattr__, __dir__ = lazily(
         "decision": ("Decision",),
         "format": ("Format",),
         "outcomes": ("Outcome",),
+        "outline": ("Outline",),
         "route": ("Route",),
+        "routed": ("Routed", "Share", "Span"),
         "router_file": ("load_router", "save_router"),
         "single_token": ("decide_by_token",),
+        "token_route": ("TokenRoute",),
         "trained": ("TrainedRouter", "train"),
     },
 )

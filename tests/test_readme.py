@@ -33,7 +33,7 @@ def python_example(number: int) -> tuple[str, str]:
 
 
 MULTIHOP, BATCHING = 0, 1
-FLOWS = {MULTIHOP: 0, BATCHING: 3}
+FLOWS = {MULTIHOP: 0, BATCHING: 4}
 """The programs, and which of the blocks in YAML is the same flow."""
 
 
@@ -49,11 +49,11 @@ def test_the_two_spellings_are_one_flow(number: int, monkeypatch: pytest.MonkeyP
 
 def test_every_program_and_flow_is_tried() -> None:
     assert len(blocks("python")) == len(FLOWS)
-    assert len(blocks("yaml")) == 5
+    assert len(blocks("yaml")) == 6
 
 
 def test_the_batch_is_the_ready_flow() -> None:
-    assert Flow.parse(blocks("yaml")[3], base=ROOT) == Flow.load(ROOT / "workflows" / "classify_batch.yaml")
+    assert Flow.parse(blocks("yaml")[4], base=ROOT) == Flow.load(ROOT / "workflows" / "classify_batch.yaml")
 
 
 def test_the_models_on_vllm_are_models_of_a_flow() -> None:
@@ -89,9 +89,14 @@ def test_the_router_is_the_ready_flows() -> None:
     assert {**there, **shown, "by": {**there["by"], **shown["by"]}} == there
 
 
+def test_the_answer_of_two_models_is_the_ready_flows() -> None:
+    flow = Flow.load(ROOT / "workflows" / "token_route.yaml").written()
+    assert yaml.safe_load(blocks("yaml")[3]) == {"answer": flow["nodes"]["answer"]}
+
+
 def test_the_team_is_the_ready_flows() -> None:
     flow = Flow.load(ROOT / "workflows" / "team" / "split_qa.yaml").written()
-    assert yaml.safe_load(blocks("yaml")[4]) == {"team": flow["nodes"]["team"]}
+    assert yaml.safe_load(blocks("yaml")[5]) == {"team": flow["nodes"]["team"]}
 
 
 async def test_the_decider_that_the_routers_page_adds_works() -> None:

@@ -1,0 +1,199 @@
+"""`TransformersBackend`: a model run by transformers in this process, one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...errors import (
+    BackendError,
+    BackendTimeout,
+    BadRequest,
+    ContextTooLong,
+    FlowError,
+    TokenizerUnavailable,
+    UnknownModel,
+)
+from ..backend import Count, Counters, ServerFacts
+from ..request import Completion, Delta, OnDelta, Request
+from .answering import Answering
+from .caches import Readings, new_reading
+from .weights import Settings, Weights, load, vocabulary_digest
+
+READINGS = 4
+"""How many prompts stay read, so that calls which go on with one of them read only what is new."""
+FIELDS = frozenset({"until", "logit_bias"})
+"""What `Request.extra` may hold."""
+MOST_LOGPROBS = 100
+
+
+class TransformersBackend:
+    """Runs a model in this process. Calls wait for each other; what they read stays read, as in a prefix cache.
+
+    `Request.extra` may hold `until`, before which token the call is to end (`laconic.backends.doubt`): the token that
+    ends it is counted, as it was generated, and is not in the answer, whose `finish_reason` is `cut`.
+    """
+
+    name = "transformers"
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        context: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        skip: Sequence[int] = (),
+        timeout: float = 600.0,
+    ) -> None:
+        """Nothing is imported or loaded yet.
+
+        `folder`: a model in safetensors with its `tokenizer.json`. `name`: what requests call it; None takes the
+        folder's name. `context`: tokens of prompt and answer together; None takes the model's own. `device`, `dtype`:
+        PyTorch's names; None takes what suits the machine. `skip`: layers that are left out, which makes a smaller
+        model of the same weights, see `load`. `timeout`: seconds that a call may take once the model is loaded.
+        """
+        if context is not None and context < 1:
+            raise FlowError(f"The `context` of a model is at least 1 token, not {context}.")
+        self.settings = Settings(str(Path(folder).expanduser()), device, dtype, tuple(skip))
+        self.model = name or Path(folder).expanduser().resolve().name
+        self.timeout = timeout
+        self._context = context
+        self._weights: Weights | None = None
+        self._readings = Readings(READINGS)
+        self._counters = Counters(0, 0, 0, 0)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
+    async def start(self) -> None:
+        """Load the model, unless it is. Raises as `laconic.backends.transformers.weights.load` does."""
+        await self._ready()
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Answer one request; streams if `on_delta` is given.
+
+        Raises `UnknownModel`, `ContextTooLong` and `BadRequest` before anything is computed, and `BackendTimeout`.
+        """
+        weights = await self._ready()
+        ids = self._ids(weights, request)
+        most = self._room(weights, request, ids)
+        loop = asyncio.get_running_loop()
+
+        def tell(piece: str) -> None:
+            assert on_delta is not None
+            loop.call_soon_threadsafe(on_delta, Delta(piece))
+
+        answering = Answering(weights, request, ids, most, None if on_delta is None else tell)
+        working = loop.run_in_executor(None, self._run, answering)
+        try:
+            done, _ = await asyncio.wait({working}, timeout=self.timeout)
+        except asyncio.CancelledError as cancelled:
+            cancelled.partial = await self._broken_off(answering, working)  # type: ignore[attr-defined]  # see Backend
+            raise
+        if not done:
+            message = f"The model {self.model!r} gave no complete answer within the {self.timeout:g} s allowed."
+            raise BackendTimeout(message, partial=await self._broken_off(answering, working))
+        working.result()
+        return answering.completion(self.model)
+
+    async def count(self, request: Request) -> Count:
+        """Prompt tokens of `request`, exactly. Raises `TokenizerUnavailable` for a chat without a chat template."""
+        ids = (await self._ready()).tokenizer.prompt_ids(request)
+        return Count(len(ids), ids=tuple(ids))
+
+    async def facts(self) -> ServerFacts:
+        """What the model is, and what can be asked of it."""
+        weights = await self._ready()
+        return ServerFacts(
+            server="transformers",
+            version=_version(),
+            models=(self.model,),
+            context=self._context or weights.context,
+            tokenizes=True,
+            metrics=True,
+            reports_cached=True,
+            caches_prefixes=True,
+            block=1,
+            chat_fields=FIELDS,
+            completion_fields=FIELDS,
+            most_logprobs=MOST_LOGPROBS,
+            limits_thinking=False,
+            schedules_priorities=False,
+            root=self.settings.folder,
+            parameters=weights.parameters,
+            vocabulary=vocabulary_digest(weights.tokenizer),
+        )
+
+    async def counters(self) -> Counters | None:
+        """What this backend's calls have computed so far."""
+        return self._counters
+
+    async def aclose(self) -> None:
+        """Let go of the model, whose memory is free once nobody else holds it. A later call is refused."""
+        self._closed = True
+        self._weights = None
+        self._readings.clear()
+
+    async def _ready(self) -> Weights:
+        if self._closed:
+            raise BackendError(f"The model {self.model!r} was closed; make another backend to go on.")
+        if self._weights is None:
+            self._weights = await asyncio.to_thread(load, self.settings)
+        return self._weights
+
+    def _ids(self, weights: Weights, request: Request) -> list[int]:
+        if request.model not in (self.model, self.settings.folder):
+            raise UnknownModel(f"There is no model {request.model!r} here. There is: {self.model}")
+        unknown = next((field for field in request.extra if field not in FIELDS), None)
+        if unknown is not None or request.schema is not None:
+            what = f"the field {unknown!r}" if unknown is not None else "a `schema`"
+            raise BadRequest(f"A model run by transformers knows no way to honour {what}; use a server that does.")
+        try:
+            ids = weights.tokenizer.prompt_ids(request)
+        except TokenizerUnavailable as error:
+            raise BadRequest(f"The model {self.model!r} cannot be sent this chat: {error}") from error
+        if not ids:
+            raise BadRequest("A prompt has at least one token.")
+        return ids
+
+    def _room(self, weights: Weights, request: Request, ids: Sequence[int]) -> int:
+        context = min(self._context or weights.context, weights.context)
+        room = context - len(ids)
+        wanted = request.max_tokens if request.max_tokens is not None else max(room, 1)
+        if wanted > room:
+            raise ContextTooLong(
+                f"The prompt has {len(ids)} tokens and the answer up to {wanted}, more than the {context} that the "
+                f"model {self.model!r} takes together. Shorten the prompt or lower `max_tokens`."
+            )
+        return wanted
+
+    def _run(self, answering: Answering) -> None:
+        with answering.weights.running:
+            if answering.stopped.is_set():
+                return
+            ids = answering.ids
+            reading = new_reading() if answering.request.prompt_logprobs else self._readings.best(ids)
+            known = len(reading.ids)
+            try:
+                answering.run(reading)
+            finally:
+                self._readings.keep(reading)
+                self._counters += Counters(len(ids) - known, known, answering.generated, 1)
+
+    async def _broken_off(self, answering: Answering, working: asyncio.Future[None]) -> Completion | None:
+        """Have the thread end; what it had chosen until then is the answer so far, None if it had not begun."""
+        answering.stopped.set()
+        await asyncio.wait({working})
+        if working.exception() is not None or answering.kept is None:
+            return None
+        return answering.completion(self.model)
+
+
+def _version() -> str:
+    import transformers
+
+    return str(transformers.__version__)

@@ -1,0 +1,178 @@
+"""`kind: token_route`: a small model writes, and a large one of the same tokens writes those that matter.
+
+After R2R (Fu et al., 2025, arXiv 2505.21600). Each model is asked by ordinary calls that go on where the answer stands:
+a call of the small model ends before the first token that is too doubtful (`laconic.backends.doubt`), a call of the
+large one gives that token. Both keep what they have read, as a server's prefix cache does, so that the large model
+reads the tokens it did not write in one pass when its turn comes; the bill says how many they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from ..backends.doubt import Measure, Until
+from ..backends.request import Completion
+from ..errors import BackendError, BudgetExceeded, NodeError, ReplayMiss
+from ..orchestrator.node import ModelRole, Node, kind
+from ..orchestrator.template import Template
+from .routed import Routed, Share, Span, Writer
+from .threshold import Fixed, Rolling, threshold
+
+if TYPE_CHECKING:
+    from ..orchestrator.context import Context
+
+AT_ONCE = 32
+"""Tokens that the small model writes in one call where the threshold follows a wanted share."""
+
+
+@kind("token_route")
+class TokenRoute(Node):
+    """The answer of two models with the same tokens, each token written by one of them.
+
+    Both are run in this process (`backend: transformers`). The answer ends where the model whose turn it is ends it.
+    If the budget does not suffice, what is written stands.
+    """
+
+    prompt: Template = Field(description="What the models are asked.")
+    system: Template | None = Field(default=None, description="The system message.")
+    small: ModelRole = Field(default="small", description="The role that writes.")
+    large: ModelRole = Field(default="large", description="The role that writes the doubtful tokens.")
+    by: Measure = Field(default="entropy", description="How doubtful a token is.")
+    above: float | None = Field(
+        default=None,
+        description="A token with more doubt is the large model's: .inf for never, -.inf for always. By default 0.45 "
+        "for entropy, 2.275 for aleatoric, 0.5 for margin and random.",
+    )
+    share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="In place of `above`: the share of tokens that the large model writes.",
+    )
+    seed: int = Field(default=0, description="With `by: random`: what is drawn from.")
+    max_tokens: int = Field(default=512, ge=1, description="Most tokens of the answer.")
+    without_large: Literal["fail", "small"] = Field(
+        default="fail", description="If the large model fails: fail, or let the small one write the rest."
+    )
+
+    def model_post_init(self, context: Any) -> None:
+        """Raises ValueError for fields that do not go together."""
+        if self.above is not None and self.share is not None:
+            raise ValueError("`above` and `share` both say how many tokens are the large model's; give one of them")
+        if self.above is not None and math.isnan(self.above):
+            raise ValueError("`above` is a number")
+        if self.small == self.large:
+            raise ValueError(f"`small` and `large` are the same role {self.small!r}")
+
+    async def run(self, ctx: Context) -> Routed:
+        """The answer. Raises NodeError for models with different tokens, BackendError, BudgetExceeded."""
+        await self._same_tokens(ctx)
+        turns = [{"role": "user", "content": ctx.text(self.prompt)}]
+        if self.system is not None:
+            turns.insert(0, {"role": "system", "content": ctx.text(self.system)})
+        counted = await ctx.count(turns, model=self.small)
+        writing = _Writing(self, ctx, counted.ids or ())
+        try:
+            await writing.whole()
+        except BudgetExceeded as error:
+            if not writing.spans:
+                raise
+            ctx.cut_short(error)
+        answer = writing.answer()
+        ctx.note(
+            f"{answer.large.written} of {answer.small.written + answer.large.written} tokens by {self.large} "
+            f"({answer.share:.0%}), which read {answer.large.read}; {answer.small.replaced} of {self.small} replaced"
+        )
+        return answer
+
+    async def _same_tokens(self, ctx: Context) -> None:
+        small, large = await ctx.facts(self.small), await ctx.facts(self.large)
+        for role, facts in ((self.small, small), (self.large, large)):
+            if facts.vocabulary is None or not facts.knows("until"):
+                raise NodeError(
+                    f"the model in the role {role!r} cannot be asked token by token; `token_route` needs two models "
+                    "with `backend: transformers`",
+                    path=ctx.path,
+                )
+        if small.vocabulary != large.vocabulary:
+            raise NodeError(
+                f"the models in the roles {self.small!r} and {self.large!r} have different tokens, so that neither can "
+                "go on with what the other wrote; take two models of one family",
+                path=ctx.path,
+            )
+
+
+class _Writing:
+    """An answer while it is written."""
+
+    def __init__(self, node: TokenRoute, ctx: Context, prompt: Sequence[int]) -> None:
+        self.node = node
+        self.ctx = ctx
+        self.ids = list(prompt)
+        self.left = node.max_tokens
+        self.spans: list[Span] = []
+        self.shares: dict[Writer, Share] = {"small": Share(), "large": Share()}
+        self.threshold: Fixed | Rolling = threshold(node.by, node.above, node.share)
+
+    async def whole(self) -> None:
+        """Write until one of the models ends the answer, or it is as long as it may be."""
+        if self.threshold.above == -math.inf:
+            await self._complete("large", "decide", self.left)
+            return
+        while self.left:
+            drafted = await self._draft()
+            if drafted.finish_reason == "stop":
+                return
+            if drafted.finish_reason == "cut" and self.left:
+                try:
+                    decided = await self._complete("large", "decide", 1)
+                except (BudgetExceeded, ReplayMiss):
+                    raise
+                except BackendError as error:
+                    if self.node.without_large == "fail":
+                        raise
+                    self.ctx.note(f"{self.node.small} wrote the rest, since {self.node.large} failed: {error}")
+                    self.threshold = Fixed(math.inf)
+                    continue
+                self.threshold.replaced()
+                if decided.finish_reason == "stop":
+                    return
+
+    def answer(self) -> Routed:
+        """What has been written."""
+        return Routed(self.spans, self.shares["small"], self.shares["large"])
+
+    async def _draft(self) -> Completion:
+        """Let the small model write up to the first doubtful token."""
+        above = self.threshold.above
+        most = min(self.left, AT_ONCE) if isinstance(self.threshold, Rolling) else self.left
+        until = None if above == math.inf else self._until(above)
+        drafted = await self._complete("small", "draft", most, {} if until is None else {"until": until})
+        self.threshold.kept(len(drafted.token_ids or ()))
+        return drafted
+
+    def _until(self, above: float) -> dict[str, Any]:
+        return Until(measure=self.node.by, above=above, seed=self.node.seed).written()
+
+    async def _complete(self, by: Writer, purpose: str, most: int, extra: dict[str, Any] | None = None) -> Completion:
+        """Have a model go on with the answer."""
+        role = self.node.small if by == "small" else self.node.large
+        said = await self.ctx.complete(
+            prompt_token_ids=self.ids, model=role, purpose=purpose, max_tokens=most, extra=extra
+        )
+        new = said.token_ids or ()
+        self.ids += new
+        self.left -= len(new)
+        self.spans.append(Span(by, said.text, len(new)))
+        before, used = self.shares[by], said.usage
+        self.shares[by] = Share(
+            before.written + len(new),
+            before.replaced + (said.finish_reason == "cut"),
+            before.read + (used.prompt or 0) - (used.cache_read or 0),
+            before.calls + 1,
+        )
+        return said
