@@ -79,7 +79,7 @@ class TokenRoute(Node):
         try:
             await writing.whole()
         except BudgetExceeded as error:
-            if not writing.spans:
+            if writing.left == self.max_tokens:
                 raise
             ctx.cut_short(error)
         answer = writing.answer()

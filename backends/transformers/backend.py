@@ -21,8 +21,9 @@ from .answering import Answering
 from .caches import Readings, new_reading
 from .weights import Settings, Weights, load, vocabulary_digest
 
-READINGS = 4
-"""How many prompts stay read, so that calls which go on with one of them read only what is new."""
+READINGS = 16
+"""How many prompts stay read, so that calls which go on with one of them read only what is new. Where more answers than
+these are written in turn, each call reads its whole prompt again."""
 FIELDS = frozenset({"until", "logit_bias"})
 """What `Request.extra` may hold."""
 MOST_LOGPROBS = 100
@@ -65,6 +66,8 @@ class TransformersBackend:
         self._readings = Readings(READINGS)
         self._counters = Counters(0, 0, 0, 0)
         self._closed = False
+        self._turn = asyncio.Lock()
+        """Whoever waits for it has not begun: it takes up no thread, and its time does not run."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
@@ -88,16 +91,8 @@ class TransformersBackend:
             loop.call_soon_threadsafe(on_delta, Delta(piece))
 
         answering = Answering(weights, request, ids, most, None if on_delta is None else tell)
-        working = loop.run_in_executor(None, self._run, answering)
-        try:
-            done, _ = await asyncio.wait({working}, timeout=self.timeout)
-        except asyncio.CancelledError as cancelled:
-            cancelled.partial = await self._broken_off(answering, working)  # type: ignore[attr-defined]  # see Backend
-            raise
-        if not done:
-            message = f"The model {self.model!r} gave no complete answer within the {self.timeout:g} s allowed."
-            raise BackendTimeout(message, partial=await self._broken_off(answering, working))
-        working.result()
+        async with self._turn:
+            await self._answered(answering)
         return answering.completion(self.model)
 
     async def count(self, request: Request) -> Count:
@@ -137,6 +132,19 @@ class TransformersBackend:
         self._closed = True
         self._weights = None
         self._readings.clear()
+
+    async def _answered(self, answering: Answering) -> None:
+        """Have a thread answer. Raises `BackendTimeout`; that and a cancellation carry what was said until then."""
+        working = asyncio.get_running_loop().run_in_executor(None, self._run, answering)
+        try:
+            done, _ = await asyncio.wait({working}, timeout=self.timeout)
+        except asyncio.CancelledError as cancelled:
+            cancelled.partial = await self._broken_off(answering, working)  # type: ignore[attr-defined]  # see Backend
+            raise
+        if not done:
+            message = f"The model {self.model!r} gave no complete answer within the {self.timeout:g} s allowed."
+            raise BackendTimeout(message, partial=await self._broken_off(answering, working))
+        working.result()
 
     async def _ready(self) -> Weights:
         if self._closed:

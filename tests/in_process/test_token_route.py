@@ -161,6 +161,11 @@ async def test_a_budget_is_a_wall_and_what_is_written_stands(route):
     assert 0 < result.outputs["a"].small.written + result.outputs["a"].large.written < 40
 
 
+async def test_a_budget_for_no_token_fails(route):
+    result = await route(budget={"tokens": 12})
+    assert (result.status, result.outputs) == ("budget", {})
+
+
 async def test_who_wrote_what_can_be_used_in_templates(small, large):
     flow = Flow(
         name="two",

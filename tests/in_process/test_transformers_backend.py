@@ -132,6 +132,21 @@ async def test_what_was_said_before_it_was_stopped_is_not_lost(small_folder):
     assert again.usage.cache_read == len(IDS) + len(said) - 1
 
 
+async def test_calls_wait_for_each_other_and_each_goes_on_where_it_stood(small):
+    starts = [(*IDS, 100 + number) for number in range(12)]
+    whole = [await small.complete(asks(ids=start)) for start in starts]
+    first = await asyncio.gather(*(small.complete(asks(ids=start, max_tokens=4)) for start in starts))
+    rests = await asyncio.gather(
+        *(
+            small.complete(asks(ids=start + said.token_ids, max_tokens=8))
+            for start, said in zip(starts, first, strict=True)
+        )
+    )
+    for alone, said, rest in zip(whole, first, rests, strict=True):
+        assert said.token_ids + rest.token_ids == alone.token_ids
+        assert rest.usage.cache_read == len(IDS) + 4
+
+
 async def test_layers_can_be_left_out_and_the_rest_is_shared(large, large_folder):
     fewer = TransformersBackend(large_folder, name="fewer", skip=(2, 3))
     whole = await large.complete(asks("large"))
