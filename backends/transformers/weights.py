@@ -45,6 +45,8 @@ class Weights:
         ends = model.generation_config.eos_token_id
         self.ends: frozenset[int] = frozenset([ends] if isinstance(ends, int) else ends or ())
         """Tokens that end an answer."""
+        self.whole: Weights | None = None
+        """The model that layers are left out of: it stays in memory for whoever asks for it later."""
         self.running = threading.Lock()
         """Held while the model computes: one pass at a time uses all cores."""
 
@@ -75,7 +77,7 @@ def _without(settings: Settings) -> Weights:
     if whole is None:
         whole = _loaded[whole_settings] = _whole(whole_settings)
     smaller = Weights(_fewer_layers(whole.model, settings.skip), whole.tokenizer, settings)
-    smaller.running = whole.running
+    smaller.whole, smaller.running = whole, whole.running
     return smaller
 
 

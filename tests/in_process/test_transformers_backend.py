@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -149,6 +150,8 @@ async def test_calls_wait_for_each_other_and_each_goes_on_where_it_stood(small):
 
 async def test_layers_can_be_left_out_and_the_rest_is_shared(large, large_folder):
     fewer = TransformersBackend(large_folder, name="fewer", skip=(2, 3))
+    await fewer.start()
+    gc.collect()
     whole = await large.complete(asks("large"))
     less = await fewer.complete(asks("fewer"))
     assert less.token_ids != whole.token_ids
