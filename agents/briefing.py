@@ -50,11 +50,18 @@ class Briefing:
     """Who is shown what each of the others knows."""
 
     def prompt(
-        self, name: str, ask: str, *, matter: Matter, messages: Sequence[Message], step: int
+        self,
+        name: str,
+        ask: str,
+        *,
+        matter: Matter,
+        messages: Sequence[Message],
+        step: int,
+        may_answer: bool = True,
     ) -> list[dict[str, str]]:
         """What an agent is shown: what it knows and who it is, then the matter, then what it sees of what was said.
 
-        What it said itself stands as its own turns.
+        What it said itself stands as its own turns. `may_answer`: what an answer looks like is told too.
         """
         turns = [_turn("system", self._system(self.seats[name]))]
         waiting = [indented(matter.brief), *self._views(name, matter)]
@@ -66,7 +73,7 @@ class Briefing:
                 waiting = []
             else:
                 waiting.append(passage.show())
-        if matter.answered:
+        if matter.answered and may_answer:
             waiting.append(f"{matter.answered} Once you know it, {self.protocol.answering}.")
         waiting.append(ask or ASK)
         turns.append(_turn("user", "\n".join(waiting)))

@@ -28,6 +28,10 @@ class Spoken(str):
         spoken.agreed = ended == "agreed"
         return spoken
 
+    def __reduce__(self) -> tuple[type[Spoken], tuple[str, Sequence[Message], Reason, Bill]]:
+        """What a copy is made of."""
+        return type(self), (str(self), self.messages, self.ended, self.bill)
+
     @property
     def turns(self) -> int:
         """How many messages agents sent."""

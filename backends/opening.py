@@ -166,6 +166,9 @@ async def _transformers(model: str, context: int | None, timeout: float, options
     _nothing_left("transformers", model, options, "device, dtype, skip")
     if not isinstance(skip or [], list) or not all(isinstance(layer, int) for layer in skip or []):
         raise FlowError(f"the option `skip` of the model {model!r} is a list of layers, such as [20, 21], not {skip!r}")
+    for name, value in (("device", device), ("dtype", dtype)):
+        if value is not None and not isinstance(value, str):
+            raise FlowError(f"the option `{name}` of the model {model!r} is one of PyTorch's names, not {value!r}")
     folder = await asyncio.to_thread(model_folder, os.path.expandvars(model))
     backend = TransformersBackend(
         folder, name=model, context=context, device=device, dtype=dtype, skip=skip or [], timeout=timeout

@@ -111,7 +111,9 @@ class Session:
             found = {
                 "run": self.job.run,
                 "status": items.status,
-                "outputs": [msgspec.to_builtins(items.results[i.id]) for i in data.items if i.id in items.results],
+                "outputs": [
+                    msgspec.to_builtins(items.results[i.id], enc_hook=str) for i in data.items if i.id in items.results
+                ],
                 "error": None if items.ended_by is None else str(items.ended_by),
                 "totals": totals_as_data(total),
                 "nodes": {name: totals_as_data(of) for name, of in self.ledger.by("node", run=self.job.run).items()},

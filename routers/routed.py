@@ -26,7 +26,7 @@ class Share(msgspec.Struct, frozen=True):
     replaced: int = 0
     """Generated and not in the answer, since the other model was asked instead."""
     read: int = 0
-    """Computed of prompts: what it had not read before."""
+    """Computed of prompts: what it had not read before; none of a call that the store answered."""
     calls: int = 0
 
 
@@ -44,6 +44,10 @@ class Routed(str):
         routed.small = small
         routed.large = large
         return routed
+
+    def __reduce__(self) -> tuple[type[Routed], tuple[Sequence[Span], Share, Share]]:
+        """What a copy is made of."""
+        return type(self), (self.spans, self.small, self.large)
 
     @property
     def share(self) -> float:

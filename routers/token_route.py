@@ -115,48 +115,64 @@ class _Writing:
         self.ids = list(prompt)
         self.left = node.max_tokens
         self.spans: list[Span] = []
-        self.shares: dict[Writer, Share] = {"small": Share(), "large": Share()}
+        self.replaced = 0
         self.threshold: Fixed | Rolling = threshold(node.by, node.above, node.share)
 
     async def whole(self) -> None:
         """Write until one of the models ends the answer, or it is as long as it may be."""
-        if self.threshold.above == -math.inf:
-            await self._complete("large", "decide", self.left)
-            return
         while self.left:
-            drafted = await self._draft()
-            if drafted.finish_reason == "stop":
-                return
-            if drafted.finish_reason == "cut" and self.left:
-                try:
-                    decided = await self._complete("large", "decide", 1)
-                except (BudgetExceeded, ReplayMiss):
-                    raise
-                except BackendError as error:
-                    if self.node.without_large == "fail":
-                        raise
-                    self.ctx.note(f"{self.node.small} wrote the rest, since {self.node.large} failed: {error}")
-                    self.threshold = Fixed(math.inf)
-                    continue
-                self.threshold.replaced()
-                if decided.finish_reason == "stop":
+            if self.threshold.above > -math.inf:
+                drafted = await self._draft()
+                if drafted.finish_reason == "stop":
                     return
+                if drafted.finish_reason != "cut":
+                    continue
+            decided = await self._decide()
+            if decided is not None and decided.finish_reason == "stop":
+                return
 
     def answer(self) -> Routed:
         """What has been written."""
-        return Routed(self.spans, self.shares["small"], self.shares["large"])
+        calls = self.ctx.calls()
+        roles: dict[Writer, str] = {"small": self.node.small, "large": self.node.large}
+        shares = {
+            by: Share(
+                written=sum(span.tokens for span in self.spans if span.by == by),
+                replaced=self.replaced if by == "small" else 0,
+                read=sum(
+                    (call.usage.prompt or 0) - (call.usage.cache_read or 0) for call in calls if call.model == role
+                ),
+                calls=sum(call.model == role for call in calls),
+            )
+            for by, role in roles.items()
+        }
+        return Routed(self.spans, shares["small"], shares["large"])
 
     async def _draft(self) -> Completion:
         """Let the small model write up to the first doubtful token."""
         above = self.threshold.above
         most = min(self.left, AT_ONCE) if isinstance(self.threshold, Rolling) else self.left
-        until = None if above == math.inf else self._until(above)
-        drafted = await self._complete("small", "draft", most, {} if until is None else {"until": until})
+        until = Until(measure=self.node.by, above=above, seed=self.node.seed).written()
+        drafted = await self._complete("small", "draft", most, {} if above == math.inf else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
         return drafted
 
-    def _until(self, above: float) -> dict[str, Any]:
-        return Until(measure=self.node.by, above=above, seed=self.node.seed).written()
+    async def _decide(self) -> Completion | None:
+        """Let the large model give the token; None if it failed and the small one is to write the rest."""
+        try:
+            decided = await self._complete("large", "decide", self.left if self.threshold.above == -math.inf else 1)
+        except (BudgetExceeded, ReplayMiss):
+            raise
+        except BackendError as error:
+            if self.node.without_large == "fail":
+                raise
+            self.ctx.note(f"{self.node.small} wrote the rest, since {self.node.large} failed: {error}")
+            self.threshold = Fixed(math.inf)
+            return None
+        if not decided.token_ids and decided.finish_reason != "stop":
+            raise NodeError(f"{self.node.large} gave no token when it was asked for one; has its `extra` an `until`?")
+        self.threshold.replaced()
+        return decided
 
     async def _complete(self, by: Writer, purpose: str, most: int, extra: dict[str, Any] | None = None) -> Completion:
         """Have a model go on with the answer."""
@@ -168,11 +184,5 @@ class _Writing:
         self.ids += new
         self.left -= len(new)
         self.spans.append(Span(by, said.text, len(new)))
-        before, used = self.shares[by], said.usage
-        self.shares[by] = Share(
-            before.written + len(new),
-            before.replaced + (said.finish_reason == "cut"),
-            before.read + (used.prompt or 0) - (used.cache_read or 0),
-            before.calls + 1,
-        )
+        self.replaced += said.finish_reason == "cut" and by == "small"
         return said

@@ -141,11 +141,14 @@ class AutoForm(Plain):
 
 
 def _answer_inside(text: str) -> str | None:
-    read = read_object(text)
+    """The answer of a message that is an object; one that an object in it has is only quoted."""
+    read = read_object(text) if text.lstrip("` \n").removeprefix("json").lstrip().startswith("{") else None
     if read is None or (read.cut is not None and read.cut.lower() == "answer"):
         return None
     found = next((value for key, value in read.fields.items() if key.lower() == "answer"), None)
-    return Content("", found).answer if isinstance(found, str) else None
+    if isinstance(found, bool):
+        found = "true" if found else "false"
+    return Content("", str(found)).answer if isinstance(found, (str, int, float)) else None
 
 
 def _question(tasks: Sequence[str]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokenizers.decoders import DecodeStream
@@ -13,7 +15,7 @@ from ...errors import BadRequest
 from ..doubt import Until, read_until
 from ..request import Completion, FinishReason, Request, TokenLogprob
 from ..usage import Usage
-from .decoding import Chosen, Sampling, decode, prompt_logprobs
+from .decoding import Chosen, Sampling, Stopped, decode, prompt_logprobs
 
 if TYPE_CHECKING:
     from .caches import Reading
@@ -56,51 +58,56 @@ class Answering:
         self._text = _Text(weights, request.stop, ids[-BEFORE:])
         self._prompt_logprobs: tuple[float | None, ...] | None = None
         self._finish: FinishReason = "cut"
-        self._began = time.monotonic()
+        self._began = 0.0
         self._first: float | None = None
 
     def run(self, reading: Reading) -> None:
         """Answer, until the answer ends, is as long as it may be, or is stopped. Blocks."""
         self.kept = len(reading.ids)
+        self._began = time.monotonic()
+        with suppress(Stopped):
+            self._finish = self._answer(reading)
+        self._tell_piece(self._text.rest())
+
+    def _answer(self, reading: Reading) -> FinishReason:
+        """Why it ended."""
         if self.request.prompt_logprobs:
-            self._prompt_logprobs = tuple(prompt_logprobs(self.weights, reading, self.ids))
-        for token in decode(self.weights, reading, self.ids, self._sampling, self._until):
+            self._prompt_logprobs = tuple(prompt_logprobs(self.weights, reading, self.ids, self.stopped))
+        for token in decode(self.weights, reading, self.ids, self._sampling, self._until, self.stopped):
             self.generated += 1
             if self._until is not None and token.doubt is not None and token.doubt > self._until.above:
-                return
+                return "cut"
             if token.id in self.weights.ends:
-                self._finish = "stop"
-                return
-            self._tokens.append(token)
+                return "stop"
             self._add(token)
             if self._text.stopped:
-                self._finish = "stop"
-                return
+                return "stop"
             if self.generated == self._most:
-                self._finish = "length"
-                return
-            if self.stopped.is_set():
-                return
+                return "length"
+        raise AssertionError("decoding ends only where it is stopped")
 
     def completion(self, model: str) -> Completion:
         """What has been answered so far."""
         return Completion(
             text=self._text.whole(),
-            usage=Usage(len(self.ids), self.generated, self.kept or 0, 0, 0),
+            usage=Usage(0, 0, 0, 0, 0) if self.kept is None else Usage(len(self.ids), self.generated, self.kept, 0, 0),
             model=model,
             finish_reason=self._finish,
             token_ids=tuple(token.id for token in self._tokens),
             prompt_token_ids=tuple(self.ids),
             logprobs=self._logprobs(),
             prompt_logprobs=self._prompt_logprobs,
-            seconds=time.monotonic() - self._began,
+            seconds=0.0 if self.kept is None else time.monotonic() - self._began,
             first_token_seconds=self._first if self._tell is not None else None,
         )
 
     def _add(self, token: Chosen) -> None:
         if self._first is None:
             self._first = time.monotonic() - self._began
-        piece = self._text.add(token.id)
+        self._tokens.append(token)
+        self._tell_piece(self._text.add(token.id))
+
+    def _tell_piece(self, piece: str) -> None:
         if piece and self._tell is not None:
             self._tell(piece)
 
@@ -139,6 +146,11 @@ class _Text:
         piece, self._told = self._text[self._told : certain], certain
         return piece
 
+    def rest(self) -> str:
+        """What was held back in case it began a text that ends the answer."""
+        piece, self._told = self._text[self._told :], len(self._text)
+        return piece
+
     def whole(self) -> str:
         return self._text
 
@@ -151,6 +163,8 @@ def _bias(request: Request, vocabulary: int) -> dict[int, float]:
         raise BadRequest(
             f"`logit_bias` gives token ids their additions, such as {{42: -5}}, not {written!r}"
         ) from error
+    if any(math.isnan(added) for added in bias.values()):
+        raise BadRequest("`logit_bias` adds something that is no number")
     outside = next((token for token in bias if not 0 <= token < vocabulary), None)
     if outside is not None:
         raise BadRequest(f"`logit_bias` names the token {outside}; the model has 0 to {vocabulary - 1}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ...errors import (
     BackendError,
@@ -19,7 +22,7 @@ from ..backend import Count, Counters, ServerFacts
 from ..request import Completion, Delta, OnDelta, Request
 from .answering import Answering
 from .caches import Readings, new_reading
-from .weights import Settings, Weights, load, vocabulary_digest
+from .weights import Settings, Weights, first_line, load
 
 READINGS = 16
 """How many prompts stay read, so that calls which go on with one of them read only what is new. Where more answers than
@@ -66,8 +69,6 @@ class TransformersBackend:
         self._readings = Readings(READINGS)
         self._counters = Counters(0, 0, 0, 0)
         self._closed = False
-        self._turn = asyncio.Lock()
-        """Whoever waits for it has not begun: it takes up no thread, and its time does not run."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
@@ -91,8 +92,7 @@ class TransformersBackend:
             loop.call_soon_threadsafe(on_delta, Delta(piece))
 
         answering = Answering(weights, request, ids, most, None if on_delta is None else tell)
-        async with self._turn:
-            await self._answered(answering)
+        await self._answered(answering)
         return answering.completion(self.model)
 
     async def count(self, request: Request) -> Count:
@@ -120,7 +120,7 @@ class TransformersBackend:
             schedules_priorities=False,
             root=self.settings.folder,
             parameters=weights.parameters,
-            vocabulary=vocabulary_digest(weights.tokenizer),
+            vocabulary=weights.vocabulary_digest,
         )
 
     async def counters(self) -> Counters | None:
@@ -134,17 +134,37 @@ class TransformersBackend:
         self._readings.clear()
 
     async def _answered(self, answering: Answering) -> None:
-        """Have a thread answer. Raises `BackendTimeout`; that and a cancellation carry what was said until then."""
-        working = asyncio.get_running_loop().run_in_executor(None, self._run, answering)
+        """Have the model's thread answer, after all that were asked before; waiting takes up no time of its own.
+
+        Raises `BackendTimeout` and `BackendError`. A timeout and a cancellation carry what was said until then.
+        """
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def run() -> None:
+            with suppress(RuntimeError):  # nobody waits any longer, the loop is closed
+                loop.call_soon_threadsafe(begun.set)
+            self._run(answering)
+
+        asked = answering.weights.thread.submit(run)
+        working = asyncio.wrap_future(asked)
+        beginning = asyncio.ensure_future(begun.wait())
+        either: list[asyncio.Future[Any]] = [beginning, working]
         try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             done, _ = await asyncio.wait({working}, timeout=self.timeout)
         except asyncio.CancelledError as cancelled:
-            cancelled.partial = await self._broken_off(answering, working)  # type: ignore[attr-defined]  # see Backend
+            cancelled.partial = await self._broken_off(answering, asked)  # type: ignore[attr-defined]  # see Backend
             raise
+        finally:
+            beginning.cancel()
         if not done:
             message = f"The model {self.model!r} gave no complete answer within the {self.timeout:g} s allowed."
-            raise BackendTimeout(message, partial=await self._broken_off(answering, working))
-        working.result()
+            raise BackendTimeout(message, partial=await self._broken_off(answering, asked))
+        try:
+            working.result()
+        except (RuntimeError, IndexError) as error:  # what PyTorch raises, for want of memory too
+            raise BackendError(f"The model {self.model!r} failed: {first_line(error)}") from error
 
     async def _ready(self) -> Weights:
         if self._closed:
@@ -164,14 +184,20 @@ class TransformersBackend:
             ids = weights.tokenizer.prompt_ids(request)
         except TokenizerUnavailable as error:
             raise BadRequest(f"The model {self.model!r} cannot be sent this chat: {error}") from error
-        if not ids:
-            raise BadRequest("A prompt has at least one token.")
+        if not ids or not all(0 <= token < weights.vocabulary for token in ids):
+            raise BadRequest(f"A prompt has at least one token, and only tokens from 0 to {weights.vocabulary - 1}.")
+        if not 0 < (1 if request.top_p is None else request.top_p) <= 1:
+            raise BadRequest(f"`top_p` is more than 0 and at most 1, not {request.top_p}.")
+        if not 0 <= (request.logprobs or 0) <= min(MOST_LOGPROBS, weights.vocabulary):
+            raise BadRequest(f"At most {MOST_LOGPROBS} logprobs are told of a token, not {request.logprobs}.")
         return ids
 
     def _room(self, weights: Weights, request: Request, ids: Sequence[int]) -> int:
         context = min(self._context or weights.context, weights.context)
         room = context - len(ids)
         wanted = request.max_tokens if request.max_tokens is not None else max(room, 1)
+        if wanted < 1:
+            raise BadRequest(f"`max_tokens` is at least 1, not {wanted}.")
         if wanted > room:
             raise ContextTooLong(
                 f"The prompt has {len(ids)} tokens and the answer up to {wanted}, more than the {context} that the "
@@ -180,24 +206,22 @@ class TransformersBackend:
         return wanted
 
     def _run(self, answering: Answering) -> None:
-        with answering.weights.running:
-            if answering.stopped.is_set():
-                return
-            ids = answering.ids
-            reading = new_reading() if answering.request.prompt_logprobs else self._readings.best(ids)
-            known = len(reading.ids)
-            try:
-                answering.run(reading)
-            finally:
-                self._readings.keep(reading)
-                self._counters += Counters(len(ids) - known, known, answering.generated, 1)
+        ids = answering.ids
+        reading = new_reading() if answering.request.prompt_logprobs else self._readings.best(ids)
+        known = len(reading.ids)
+        try:
+            answering.run(reading)
+        finally:
+            self._counters += Counters(len(ids) - known, known, answering.generated, 1)
+        self._readings.keep(reading)  # one that failed may be half written
 
-    async def _broken_off(self, answering: Answering, working: asyncio.Future[None]) -> Completion | None:
-        """Have the thread end; what it had chosen until then is the answer so far, None if it had not begun."""
+    async def _broken_off(self, answering: Answering, asked: Future[None]) -> Completion | None:
+        """Have the thread end; what it had chosen until then is the answer so far, None if it failed."""
         answering.stopped.set()
-        await asyncio.wait({working})
-        if working.exception() is not None or answering.kept is None:
-            return None
+        if not asked.cancel():
+            await asyncio.wait({asyncio.wrap_future(asked)})
+            if asked.exception() is not None:
+                return None
         return answering.completion(self.model)
 
 

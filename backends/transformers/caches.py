@@ -28,8 +28,15 @@ class Reading:
     def cut(self, length: int) -> None:
         """Forget what was read behind `length` tokens."""
         if length < len(self.ids):
-            self.cache.crop(length)
+            for layer in self.cache.layers:
+                if layer.keys is not None:  # a layer that is left out has none
+                    layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
             del self.ids[length:]
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether all that was read is still there: a layer with a sliding window has forgotten some."""
+        return not any(getattr(layer, "is_sliding", False) for layer in self.cache.layers)
 
 
 def new_reading() -> Reading:
@@ -52,7 +59,7 @@ class Readings:
         """
         best = max(self._kept, key=lambda reading: reading.shared(ids), default=None)
         length = 0 if best is None else min(best.shared(ids), len(ids) - 1)
-        if best is None or length == 0:
+        if best is None or length == 0 or not (length == len(best.ids) or best.can_be_cut):
             return new_reading()
         oldest_of_all = len(self._kept) == self._most and best is self._kept[0]
         if length >= len(best.ids) - 1 or oldest_of_all:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 PREFILL = 256
 """Tokens of a prompt that are read in one pass."""
+GREEDY = 1e-5
+"""A temperature below which the likeliest token is as good as certain."""
+
+
+class Stopped(Exception):
+    """Whoever waited for the answer does so no longer."""
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -45,11 +52,12 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode(
-    weights: Weights, reading: Reading, ids: Sequence[int], how: Sampling, until: Until | None
+    weights: Weights, reading: Reading, ids: Sequence[int], how: Sampling, until: Until | None, stopped: Event
 ) -> Iterator[Chosen]:
     """Choose token after token behind `ids`, of which `reading` has read a part, for as long as it is asked to.
 
     A token is read when the next one is asked for; `reading` then holds it. Runs the model: call it in a thread.
+    Raises Stopped once `stopped` is set, between two passes.
     """
     import torch
 
@@ -57,7 +65,7 @@ def decode(
     unread = list(ids[len(reading.ids) :])
     with torch.inference_mode():
         while True:
-            logits = _read(weights, reading, unread)
+            logits = _read(weights, reading, unread, stopped)
             position = len(reading.ids)
             for token, added in how.bias.items():
                 logits[token] += added
@@ -73,10 +81,10 @@ def decode(
             unread = [chosen]
 
 
-def prompt_logprobs(weights: Weights, reading: Reading, ids: Sequence[int]) -> list[float | None]:
+def prompt_logprobs(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event) -> list[float | None]:
     """The log probability of each token of a prompt after those before it, None for the first; reads all but the last.
 
-    `reading` is a new one.
+    `reading` is a new one. Raises Stopped as `decode` does.
     """
     import torch
 
@@ -84,22 +92,24 @@ def prompt_logprobs(weights: Weights, reading: Reading, ids: Sequence[int]) -> l
     with torch.inference_mode():
         for start in range(0, len(ids) - 1, PREFILL):
             piece = list(ids[start : min(start + PREFILL, len(ids) - 1)])
-            out = _forward(weights, reading, piece, logits=len(piece))
+            out = _forward(weights, reading, piece, stopped, logits=len(piece))
             following = torch.tensor(ids[start + 1 : start + 1 + len(piece)], device=weights.device)
             found += out.logits[0].float().log_softmax(-1).gather(-1, following[:, None])[:, 0].tolist()
     return found
 
 
-def _read(weights: Weights, reading: Reading, ids: Sequence[int]) -> Any:
+def _read(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event) -> Any:
     """Logits behind the last of `ids`."""
     for start in range(0, len(ids), PREFILL):
-        out = _forward(weights, reading, ids[start : start + PREFILL], logits=1)
+        out = _forward(weights, reading, ids[start : start + PREFILL], stopped, logits=1)
     return out.logits[0, -1].float()
 
 
-def _forward(weights: Weights, reading: Reading, ids: Sequence[int], *, logits: int) -> Any:
+def _forward(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event, *, logits: int) -> Any:
     import torch
 
+    if stopped.is_set():
+        raise Stopped
     out = weights.model(
         input_ids=torch.tensor([list(ids)], device=weights.device),
         past_key_values=reading.cache,
@@ -113,7 +123,7 @@ def _forward(weights: Weights, reading: Reading, ids: Sequence[int], *, logits: 
 def _choose(logits: Any, how: Sampling, seed: int, position: int) -> int:
     import torch
 
-    if how.temperature == 0:
+    if how.temperature < GREEDY:
         return int(logits.argmax())
     chances = (logits.double() / how.temperature).softmax(-1).cpu()
     ordered, tokens = chances.sort(descending=True)

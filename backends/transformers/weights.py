@@ -7,6 +7,7 @@ import json
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -47,8 +48,10 @@ class Weights:
         """Tokens that end an answer."""
         self.whole: Weights | None = None
         """The model that layers are left out of: it stays in memory for whoever asks for it later."""
-        self.running = threading.Lock()
-        """Held while the model computes: one pass at a time uses all cores."""
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="laconic-transformers")
+        """Where the model computes: one pass at a time uses all cores."""
+        self.vocabulary_digest = vocabulary_digest(tokenizer)
+        """What tells whether two models mean the same by token ids."""
 
 
 _loaded: weakref.WeakValueDictionary[Settings, Weights] = weakref.WeakValueDictionary()
@@ -77,7 +80,7 @@ def _without(settings: Settings) -> Weights:
     if whole is None:
         whole = _loaded[whole_settings] = _whole(whole_settings)
     smaller = Weights(_fewer_layers(whole.model, settings.skip), whole.tokenizer, settings)
-    smaller.whole, smaller.running = whole, whole.running
+    smaller.whole, smaller.thread = whole, whole.thread
     return smaller
 
 
@@ -107,7 +110,7 @@ def _whole(settings: Settings) -> Weights:
             model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
         return Weights(model.to(device).eval(), tokenizer, settings)
     except (OSError, ValueError, RuntimeError) as error:
-        raise BackendError(f"The model in {folder} cannot be run on {device}: {_first_line(error)}") from error
+        raise BackendError(f"The model in {folder} cannot be run on {device}: {first_line(error)}") from error
 
 
 @contextmanager
@@ -155,9 +158,10 @@ def _alike(module: Any) -> Any:
 
 
 def vocabulary_digest(tokenizer: FileTokenizer) -> str:
-    """What tells whether two models mean the same by token ids: a hash of their tokens."""
+    """A hash of all tokens and their ids."""
     return blake2b(json.dumps(tokenizer.vocabulary(), sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an exception says, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from laconic import Budget, Flow, Runtime
-from laconic.agents import Agent, Boxes, Lifting, Pair, Team
+from laconic.agents import Agent, Boxes, Hybrid2, Lifting, Pair, Team
 from laconic.agents.ending import Ended
 from laconic.agents.play import WorldMatter
 from laconic.agents.worlds.scripted import robots
@@ -64,6 +64,13 @@ def test_what_a_plan_looks_like_is_told_last():
         assert f"plan for step {step} in one line, robot1: ACTION; robot2: ACTION" in plan
         assert plan.endswith('Once you know it, end with the line "Answer: ...".')
         assert ask == "Your message:"
+
+
+def test_who_is_asked_for_one_letter_is_not_asked_for_a_plan():
+    _, backend = played(Hybrid2(world=WORLD, max_turns=200))
+    votes = [request for request in backend.requests if "one letter only" in request.messages[-1].content]
+    assert votes
+    assert not [vote for vote in votes if "ACTION" in vote.messages[-1].content]
 
 
 def test_a_plan_that_breaks_a_rule_wastes_the_step_and_that_is_said():

@@ -120,6 +120,8 @@ def test_line_breaks_of_all_kinds_make_lines():
         (Plain(), "Answer:\nI cannot know.\nWho is it?", Content("I cannot know.\nWho is it?")),
         (InForm(description="JSON"), '{"who": "Lena", "answer": "x"}', Content('{"who": "Lena", "answer": "x"}', "x")),
         (InForm(description="JSON"), '{"answer": "x"}\nAnswer: y', Content('{"answer": "x"}', "y")),
+        (InForm(description="JSON"), '```json\n{"answer": 42}\n```', Content('```json\n{"answer": 42}\n```', "42")),
+        (InForm(description="JSON"), 'ben said {"answer": "x"}', Content('ben said {"answer": "x"}')),
         (InForm(description="JSON"), '{"answer": null}', Content('{"answer": null}')),
         (InForm(description="JSON"), '{"answer": "he li', Content('{"answer": "he li')),
         (JSONMessage(), '{"say": "Hm.", "answer": null}', Content("Hm.")),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +34,20 @@ def test_a_pipe_is_given_marks_around_what_the_large_model_wrote(laconic: Callab
     (here / "two.yaml").write_text("name: two\nnodes: {a: {kind: test_two_writers}}\noutputs: {a: '{{ a }}'}\n")
     assert laconic("run", "two.yaml").stdout == "12 rolls ⟦cost 4.80\x1b[2J⟧.\n"
     assert '"12 rolls cost 4.80' in laconic("run", "two.yaml", "--json").stdout
+
+
+def test_a_run_over_items_gives_its_text(laconic: Callable[..., Result], here: Path) -> None:
+    (here / "two.yaml").write_text(
+        "name: two\ninputs: {q: str}\nnodes: {a: {kind: test_two_writers}}\noutputs: {a: '{{ a }}'}\n"
+    )
+    (here / "d.jsonl").write_text('{"q": "x"}\n')
+    result = laconic("run", "two.yaml", "--data", "d.jsonl", "--json")
+    assert json.loads(result.stdout)["outputs"][0]["outputs"] == {"a": "12 rolls cost 4.80\x1b[2J."}
+
+
+def test_copies_know_who_wrote_what() -> None:
+    for copied in (copy.deepcopy(ANSWER), pickle.loads(pickle.dumps(ANSWER))):
+        assert (copied, copied.spans, copied.large) == (ANSWER, ANSWER.spans, ANSWER.large)
 
 
 def test_a_terminal_is_given_colours_and_is_not_steered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,10 +104,16 @@ async def test_a_wanted_share_is_kept(route, measure, share):
     assert answer.share == pytest.approx(share, abs=0.08)
 
 
-async def test_characters_of_several_tokens_are_whole_at_a_seam(route):
-    whole = (await route(by="random", share=0.5, max_tokens=200, spec={"temperature": 2.0, "seed": 1})).outputs["a"]
-    assert "".join(span.text for span in whole.spans) == whole
-    assert whole.large.calls > 50
+async def test_characters_of_several_tokens_are_whole_at_a_seam(small):
+    await small.start()
+    text = "Größe 🙂 naïve — 日本語 ☕ Ångström"
+    ids = small._weights.tokenizer.encode(text)
+    said = small._weights.tokenizer.decode(ids[:1])
+    for place in range(1, len(ids)):
+        forced = {"logit_bias": {ids[place]: 1000}}
+        asked = Request(model="small", prompt_token_ids=tuple(ids[:place]), max_tokens=1, extra=forced)
+        said += (await small.complete(asked)).text
+    assert said == text
 
 
 async def test_models_with_different_tokens_are_told(route, small, tmp_path):
@@ -159,6 +165,30 @@ async def test_a_budget_is_a_wall_and_what_is_written_stands(route):
     assert result.status == "budget"
     assert result.ledger.total().calls == 7
     assert 0 < result.outputs["a"].small.written + result.outputs["a"].large.written < 40
+
+
+async def test_a_large_model_that_writes_alone_is_held_to_the_budget_and_replaced_when_it_dies(
+    route, small, large_folder
+):
+    result = await route(share=1, budget={"tokens": 40})
+    assert result.status == "budget"
+    dying = Dying(large_folder, name="large")
+    dying.given = 3
+    result = await route(share=1, without_large="small", models={"small": small, "large": dying})
+    assert result.outputs["a"].small.written == 40
+
+
+async def test_a_large_model_that_is_told_to_stop_at_once_is_an_error_and_no_endless_loop(small, large):
+    until = {"until": {"measure": "random", "above": -1}}
+    models = {"small": MODELS["small"], "large": {**MODELS["large"], "extra": until}}
+    flow = Flow(
+        name="two",
+        models=models,
+        nodes={"a": TokenRoute(prompt=QUESTION, above=-1, max_tokens=9)},
+        outputs={"a": "{{ a }}"},
+    )
+    result = await flow.run(runtime=Runtime(backends={"small": small, "large": large}))
+    assert "gave no token" in str(result.error)
 
 
 async def test_a_budget_for_no_token_fails(route):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 
 import pytest
 
@@ -79,6 +80,45 @@ async def test_a_stream_adds_up_and_a_stop_text_ends_it(small):
     assert stopped.text == whole.text[: whole.text.index(stop)] == "".join(told)
     assert stopped.finish_reason == "stop"
     assert stopped.usage.completion < 40
+
+
+async def test_what_might_have_begun_a_stop_text_is_streamed_in_the_end(small):
+    told = []
+    answer = await small.complete(asks(stop=("never said by anybody",)), lambda delta: told.append(delta.text))
+    await asyncio.sleep(0)
+    assert "".join(told) == answer.text != ""
+
+
+async def test_a_failed_pass_is_told_and_spoils_no_later_answer(small, monkeypatch):
+    whole = await small.complete(asks())
+    part = await small.complete(asks(max_tokens=5))
+    layer = small._weights.model.model.layers[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(layer, "forward", fails)
+        with pytest.raises(BackendError, match="out of memory"):
+            await small.complete(asks(ids=IDS + part.token_ids, max_tokens=7))
+    rest = await small.complete(asks(ids=IDS + part.token_ids, max_tokens=7))
+    assert part.token_ids + rest.token_ids == whole.token_ids
+
+
+def fails(*_, **__):
+    raise RuntimeError("out of memory")
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_costs_nothing(small):
+    await small.start()
+    holding, held = threading.Event(), threading.Event()
+    small._weights.thread.submit(lambda: (held.set(), holding.wait()))
+    held.wait()
+    call = asyncio.create_task(small.complete(asks()))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await call
+    holding.set()
+    usage = cancelled.value.partial.usage
+    assert (usage.prompt, usage.completion) == (0, 0)
+    assert (await small.complete(asks())).usage.cache_read == 0
 
 
 @pytest.mark.parametrize("measure", ["entropy", "margin", "aleatoric", "random"])
@@ -172,6 +212,11 @@ async def test_layers_can_be_left_out_and_the_rest_is_shared(large, large_folder
         (asks(extra={"until": {"measure": "entropy"}}), BadRequest, "`above`"),
         (asks(extra={"logit_bias": {5000: 1}}), BadRequest, "0 to 1878"),
         (asks(ids=()), BadRequest, "at least one token"),
+        (asks(ids=(5000,)), BadRequest, "from 0 to 1878"),
+        (asks(max_tokens=0), BadRequest, "at least 1"),
+        (asks(top_p=0.0), BadRequest, "`top_p`"),
+        (asks(logprobs=101), BadRequest, "At most 100"),
+        (asks(extra={"logit_bias": {1: float("nan")}}), BadRequest, "no number"),
     ],
 )
 async def test_what_cannot_be_asked_is_told_before_anything_is_computed(small, request_, error, words):
