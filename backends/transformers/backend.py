@@ -80,7 +80,8 @@ class TransformersBackend:
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Answer one request; streams if `on_delta` is given.
 
-        Raises `UnknownModel`, `ContextTooLong` and `BadRequest` before anything is computed, and `BackendTimeout`.
+        Raises `UnknownModel`, `ContextTooLong` and `BadRequest` before anything is computed, `BackendTimeout`, and
+        `BackendError` if a pass fails, as for want of memory.
         """
         weights = await self._ready()
         ids = self._ids(weights, request)
