@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from ...errors import BadRequest
 from ..doubt import Until, read_until
 from ..request import Completion, FinishReason, Request, TokenLogprob
 from ..usage import Usage
-from .decoding import Chosen, Sampling, Stopped, decode, prompt_logprobs
+from .decoding import Choosing, Chosen, Sampling, Stopped, prompt_logprobs, read
+from .passes import Answer, Seen, Wanted
 
 if TYPE_CHECKING:
     from .caches import Reading
@@ -27,7 +28,7 @@ BEFORE = 8
 
 
 class Answering:
-    """A request that a model answers in a thread; whoever waits for it may stop it at any token."""
+    """A request that a model answers in its thread; whoever waits for it may stop it at any token."""
 
     def __init__(
         self, weights: Weights, request: Request, ids: Sequence[int], most: int, tell: Callable[[str], None] | None
@@ -47,13 +48,14 @@ class Answering:
         self._most = most
         self._tell = tell
         self._until: Until | None = read_until(request.extra["until"]) if "until" in request.extra else None
-        self._sampling = Sampling(
+        sampling = Sampling(
             temperature=request.temperature,
             top_p=request.top_p,
             seed=request.seed,
             bias=_bias(request, weights.vocabulary),
             alternatives=request.logprobs or 0,
         )
+        self._choosing = Choosing(sampling, self._until)
         self._tokens: list[Chosen] = []
         self._text = _Text(weights, request.stop, ids[-BEFORE:])
         self._prompt_logprobs: tuple[float | None, ...] | None = None
@@ -61,19 +63,22 @@ class Answering:
         self._began = 0.0
         self._first: float | None = None
 
-    def run(self, reading: Reading) -> None:
-        """Answer, until the answer ends, is as long as it may be, or is stopped. Blocks."""
+    def passes(self, reading: Reading) -> Answer:
+        """Answer, until the answer ends, is as long as it may be, or is stopped."""
         self.kept = len(reading.ids)
         self._began = time.monotonic()
         with suppress(Stopped):
-            self._finish = self._answer(reading)
+            self._finish = yield from self._answer(reading)
         self._tell_piece(self._text.rest())
 
-    def _answer(self, reading: Reading) -> FinishReason:
+    def _answer(self, reading: Reading) -> Generator[Wanted, Seen, FinishReason]:
         """Why it ended."""
         if self.request.prompt_logprobs:
-            self._prompt_logprobs = tuple(prompt_logprobs(self.weights, reading, self.ids, self.stopped))
-        for token in decode(self.weights, reading, self.ids, self._sampling, self._until, self.stopped):
+            self._prompt_logprobs = tuple((yield from prompt_logprobs(reading, self.ids, self.stopped)))
+        unread = self.ids[len(reading.ids) :]
+        while True:
+            seen = yield from read(reading, unread, self.stopped)
+            token = self._choosing.choose(seen, len(reading.ids))
             self.generated += 1
             if self._until is not None and token.doubt is not None and token.doubt > self._until.above:
                 return "cut"
@@ -84,7 +89,7 @@ class Answering:
                 return "stop"
             if self.generated == self._most:
                 return "length"
-        raise AssertionError("decoding ends only where it is stopped")
+            unread = [token.id]
 
     def completion(self, model: str) -> Completion:
         """What has been answered so far."""
