@@ -18,7 +18,7 @@ from ..evals.contestant import Contestant, contestants
 from ..evals.data import Data, read_items
 from ..evals.provenance import Provenance, look_up
 from ..evals.rows import Row
-from ..evals.scoring import LabelScorer, Measure, Scorer, TextScorer
+from ..evals.scoring import LabelScorer, Measure, NumberScorer, Scorer, TextScorer
 from ..evals.sql_data import databases_beside, read_sql_items
 from ..evals.sql_scorer import BirdScorer, SpiderScorer
 from ..orchestrator import Flow, Runtime
@@ -88,7 +88,7 @@ class Comparing:
         return [*(change for change in self.change or () if change.partition("=")[0] not in changed), *own]
 
     def _scorer(self) -> Scorer:
-        if self.databases is not None and self.score in ("text", "label"):
+        if self.databases is not None and not self.score.startswith("sql-"):
             raise InputError("--databases is read with --score sql-spider or sql-bird only")
         if self.score != "label" and (self.gold != "answer" or self.gold_name):
             raise InputError("--gold and --gold-name are read with --score label only")
@@ -96,6 +96,8 @@ class Comparing:
             return LabelScorer(self.gold, pairs(self.gold_name, "--gold-name"))
         if self.score == "text":
             return TextScorer()
+        if self.score == "number":
+            return NumberScorer()
         there = self.databases or databases_beside(self.data)
         if there is None:
             raise InputError(f"--score {self.score} needs --databases, the folder with NAME.sqlite or NAME/NAME.sqlite")

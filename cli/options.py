@@ -46,13 +46,13 @@ HOW_ASKED = frozenset({"temperature", "top_p", "seed", "max_tokens", "timeout", 
 """What of a model's spec belongs to the role, whichever model plays it."""
 
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N items.")]
-Score = Literal["text", "label", "sql-spider", "sql-bird"]
+Score = Literal["text", "label", "number", "sql-spider", "sql-bird"]
 ScoreOption = Annotated[
     Score,
     typer.Option(
         "--score",
-        help="Judge answers as text (exact match, F1), as labels, or as SQL by what it gives, with Spider's "
-        "or BIRD's rules.",
+        help="Judge answers as text (exact match, F1), as labels, by the number they end with, or as SQL by what it "
+        "gives, with Spider's or BIRD's rules.",
     ),
 ]
 VariantOption = Annotated[

@@ -8,6 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import msgspec
 
+from ..orchestrator.agreement import as_number, last_number, same_number
+from ..orchestrator.answer import short_answer
 from .data import Item, as_answer, gold_answers, lacks
 from .metrics import best_scores
 
@@ -52,7 +54,14 @@ LABEL = Measure(
     right="right label",
     method="An answer is right if it is the item's label, whatever the case; none counts as wrong.",
 )
-MEASURES = {measure.name: measure for measure in (TEXT, LABEL, SQL_SPIDER, SQL_BIRD)}
+NUMBER = Measure(
+    name="number",
+    exact="accuracy",
+    right="right number",
+    method="An answer is right if the last number in it is the item's, whatever its sign of money or thousands marks; "
+    "behind an `Answer:` only what follows that is looked at.",
+)
+MEASURES = {measure.name: measure for measure in (TEXT, LABEL, NUMBER, SQL_SPIDER, SQL_BIRD)}
 
 
 class Scores(NamedTuple):
@@ -138,4 +147,28 @@ class LabelScorer(Scorer):
     async def scores(self, item: Item, answer: str) -> Scores:
         """All or nothing."""
         right = float(answer.strip().casefold() in [label.casefold() for label in self.gold(item)])
+        return Scores(right, right)
+
+
+class NumberScorer(Scorer):
+    """Whether a calculation ends with the number in the item's `answer`."""
+
+    measure = NUMBER
+
+    def gold(self, item: Item) -> list[str]:
+        """Its `answer`."""
+        return gold_answers(item)[:1]
+
+    async def complaint(self, item: Item) -> str:
+        """Whether its answer is a number."""
+        gold = self.gold(item)
+        if not gold:
+            return lacks(item.fields, ["answer"]) or "its answer is empty"
+        return "" if as_number(gold[0]) is not None else f"its answer {gold[0]!r} is no number"
+
+    async def scores(self, item: Item, answer: str) -> Scores:
+        """All or nothing."""
+        said = last_number(short_answer(answer))
+        wanted = next((as_number(gold) for gold in self.gold(item)), None)
+        right = float(said is not None and wanted is not None and same_number(said, wanted))
         return Scores(right, right)

@@ -26,9 +26,20 @@ def same_answer(one: str, other: str) -> bool:
     """
     numbers = as_number(one), as_number(other)
     if numbers[0] is not None and numbers[1] is not None:
-        return abs(numbers[0] - numbers[1]) <= CLOSE * max(abs(numbers[0]), abs(numbers[1]))
+        return same_number(numbers[0], numbers[1])
     words = normalise(one)
     return bool(words) and words == normalise(other) and _numerals(one) == _numerals(other)
+
+
+def last_number(text: str) -> Fraction | None:
+    """The last number in a text, which is where a calculation ends; None without any."""
+    found = list(_NUMBER.finditer(text))
+    return as_number(found[-1][0]) if found else None
+
+
+def same_number(one: Fraction, other: Fraction) -> bool:
+    """Whether they are equal, or one of them was rounded."""
+    return abs(one - other) <= CLOSE * max(abs(one), abs(other))
 
 
 def _numerals(text: str) -> list[Fraction | str]:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laconic.evals import best_scores, exact_match, normalise, token_f1
+from laconic.evals.data import Item
+from laconic.evals.scoring import NumberScorer
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,25 @@ def test_f1_is_between_0_and_1_and_symmetric(one: str, other: str) -> None:
     assert token_f1(one, other) == pytest.approx(token_f1(other, one))
     if exact_match(one, other) and normalise(one):
         assert token_f1(one, other) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("6 * 3 = 18 dollars", 1),
+        ("18 - 2 = 16", 0),
+        ("Half of 36 is left.\nAnswer: $18.00 (of 36)\nAnswer: **18**", 1),
+        ("Answer: 18\nThat took 3 steps.", 1),
+        ("Answer: 1,800 cents", 0),
+        ("", 0),
+        ("none", 0),
+    ],
+)
+async def test_a_calculation_is_judged_by_the_number_it_ends_with(answer: str, right: int) -> None:
+    item = Item("one", 1, {"question": "?", "answer": "18"})
+    assert (await NumberScorer().scores(item, answer)).exact == right
+
+
+async def test_a_gold_answer_that_is_no_number_is_told_before_anything_is_asked() -> None:
+    assert "no number" in await NumberScorer().complaint(Item("one", 1, {"answer": "a dozen"}))
+    assert not await NumberScorer().complaint(Item("one", 1, {"answer": "-1,200.5"}))

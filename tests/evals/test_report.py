@@ -9,6 +9,7 @@ import laconic.evals
 from laconic.evals import Comparison, Row, summarise
 from laconic.evals.provenance import ModelUsed, Provenance, shown
 from laconic.evals.report import as_data, lines, markdown, text_table
+from laconic.evals.rows import Spent
 
 
 def row(flow: str, id: str, total: int, f1: float = 1.0, **more: object) -> Row:
@@ -54,6 +55,20 @@ def test_figures_are_sums_and_means_of_the_rows(comparison: Comparison) -> None:
     assert second.versus.ratio is not None
     assert second.versus.ratio.value == 0.5
     assert second.versus.ratio.interval == (0.5, 0.5)  # each item costs half, so there is no spread
+
+
+def test_tokens_of_several_roles_are_told_apart_and_outputs_that_are_numbers_have_means() -> None:
+    spent = {"small": Spent(100, 60, 7), "large": Spent(50, 50, 2)}
+    rows = [
+        row("a", "1", 159, roles=spent, outputs={"share": 0.5, "sure": True, "why": "x"}),
+        row("a", "2", 159, roles=spent, outputs={"share": 0.25, "sure": False, "why": "y"}),
+    ]
+    table = dict(lines(summarise({"a": rows, "b": [row("b", "1", 10, roles={"large": Spent(9, 0, 1)})]})))
+    assert table["  prompt tokens computed by small"] == ["80", "0"]
+    assert table["  completion tokens of small"] == ["14", "0"]
+    assert table["  prompt tokens computed by large"] == ["0", "9"]
+    assert table["output share"] == ["0.375 [0.25, 0.5]", ""]
+    assert not any(name.startswith(("output sure", "output why")) for name in table)
 
 
 def test_flows_are_paired_on_the_items_both_have() -> None:
