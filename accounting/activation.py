@@ -22,12 +22,12 @@ from .left_out import ANSWERED
 from .prices import passes
 
 DRAFT = "draft"
-"""The purpose of calls whose tokens another model may replace. One that ended with `cut` ended before such a token, which
-it had generated."""
+"""The purpose of calls whose tokens another model may replace. The last token of one that ended with `cut` was
+replaced."""
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model in one role did, in tokens. Calls of which too little is known are in `calls` and `unsaid` alone."""
+    """What the model in one role did, in tokens."""
 
     role: str
     served: str
@@ -45,6 +45,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     passes: int = 0
     """Tokens that went through the model: all that were read, and all that were generated but for each call's last."""
     unsaid: int = 0
+    """Calls whose server did not say how much was computed; only `calls` has them."""
 
     @property
     def flops(self) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -57,9 +58,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         """Raises ValueError for what is no calibration."""
         lengths = [tokens for tokens, _ in self.prefill]
         seconds = [taken for _, taken in self.prefill]
-        if not lengths or lengths[0] < 1 or any(one >= other for one, other in zip(lengths, lengths[1:], strict=False)):
+        if not lengths or lengths[0] < 1 or any(one >= other for one, other in pairwise(lengths)):
             raise ValueError("`prefill` needs prompts of at least one token, each longer than the one before")
-        if seconds[0] < 0 or any(one > other for one, other in zip(seconds, seconds[1:], strict=False)):
+        if seconds[0] < 0 or any(one > other for one, other in pairwise(seconds)):
             raise ValueError("the seconds of `prefill` must not be negative, and not fall as prompts grow")
         if self.per_token < 0:
             raise ValueError("`per_token` must not be negative")

@@ -81,7 +81,7 @@ class Price(BaseModel):
 
 
 def passes(usage: Usage) -> int | None:
-    """Tokens that went through the model: prompt tokens that were not in the cache, and generated ones but for the last.
+    """Tokens that went through the model: prompt tokens not in the cache, and all generated ones but the last.
 
     The last prompt token gives the first generated one, and nothing of the call goes on with its last. A call that goes
     on with it reads it. None if the usage does not say enough.

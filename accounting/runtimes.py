@@ -1,4 +1,4 @@
-"""Runtimes: how long recorded calls take on a calibrated machine with nobody beside them, one after the other and at best.
+"""Runtimes: how long recorded calls take on a calibrated machine with nobody beside them, in all and at best.
 
 The sum over all calls is what they cost in seconds of the model. The critical path is how long one waits for the last
 of them: the longest chain of calls that wait for each other. A ledger does not keep which call waited for which, only

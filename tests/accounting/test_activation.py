@@ -39,7 +39,7 @@ def test_a_routed_answer_as_it_was_published_and_with_everything(make: Make) -> 
     small, large = found.models
     assert (small.written, small.replaced, small.generated, large.written) == (450, 50, 500, 50)
     assert found.as_published == pytest.approx(0.9 * 1.5e9 + 0.1 * 32e9), "a routed token is the large model's alone"
-    # Both models read the prompt; then nearly every token goes through both, and the router sees what the small one wrote.
+    # Both models read the prompt; then nearly every token goes through both. The router sees what the small one wrote.
     assert small.passes == 100 + 500 - 1
     assert large.passes == 100 + 500 - 1
     assert found.drafted == 500

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.accounting import Call, Calibration, load_calibration, save_calibration
+from laconic.accounting import Calibration, Call, load_calibration, save_calibration
 from laconic.accounting.calibration import fit
 from laconic.backends.usage import Usage
 from laconic.errors import InputError, LedgerError

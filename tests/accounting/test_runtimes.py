@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.accounting import Call, Calibration, ideal_runtime
+from laconic.accounting import Calibration, Call, ideal_runtime
 from laconic.accounting.runtimes import longest_chain
 from laconic.backends.usage import NOTHING, UNKNOWN, Usage
 from laconic.errors import InputError
@@ -77,7 +77,9 @@ def test_what_is_not_known_is_a_bound(make: Make) -> None:
 
 
 def test_a_model_without_a_calibration_is_named(make: Make) -> None:
-    with pytest.raises(InputError, match=r"'tiny' \(role 'judge'\), but of 'large', 'small'.*laconic calibrate.*judge="):
+    with pytest.raises(
+        InputError, match=r"'tiny' \(role 'judge'\), but of 'large', 'small'.*laconic calibrate.*judge="
+    ):
         ideal_runtime([make(model="judge", served="tiny")], BOTH)
 
 
