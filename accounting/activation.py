@@ -108,7 +108,9 @@ def activated_by(
     missing = [role for role in roles if not (parameters.get(role[0]) or parameters.get(role[1]))]
     if missing:
         named = ", ".join(f"{served or role!r} (role {role!r})" for role, served in missing)
-        raise InputError(f"it is not known how many parameters these models have: {named}; say it as ROLE=NUMBER")
+        raise InputError(
+            f"it is not known how many parameters these models have: {named}; say it with `parameters`, ROLE=NUMBER"
+        )
     works = [
         _work(role, served, parameters.get(role) or parameters[served], of) for (role, served), of in roles.items()
     ]

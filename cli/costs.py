@@ -1,4 +1,4 @@
-"""What a run cost in seconds of a calibrated machine, and in arithmetic: `laconic ledger --runtimes` and `--activated`."""
+"""What a run cost in seconds of a calibrated machine and in arithmetic: `laconic ledger --runtimes`, `--activated`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show_runtimes(book: Ledger, record: RunRecord, by: Key, files: Sequence[str]
         found = {
             "run": record.run,
             "by": by,
-            "calibrations": {name: calibration for name, calibration in calibrations.items()},
+            "calibrations": calibrations,
             "groups": groups,
             "total": total,
         }

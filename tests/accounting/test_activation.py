@@ -84,7 +84,7 @@ def test_without_an_answer_there_is_no_figure_a_token() -> None:
 
 
 def test_a_model_of_unknown_size_is_named(make: Make) -> None:
-    with pytest.raises(InputError, match=r"'tiny' \(role 'judge'\).*ROLE=NUMBER"):
+    with pytest.raises(InputError, match=r"'tiny' \(role 'judge'\).*`parameters`, ROLE=NUMBER"):
         activated_by([make(model="small"), make(model="judge", served="tiny")], SIZES)
     assert activated_by([make(model="judge", served="tiny")], {"tiny": 1e6}).models[0].parameters == 1e6
 
