@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,7 @@ def test_prompts_of_several_lengths_are_asked_one_at_a_time_and_none_is_in_a_cac
     assert asked == [(32, 8), *turn, *turn]
     assert {call.purpose for call in calls} == {"calibrate"}
     assert {call.usage.cache_read for call in calls} == {0}, "no two prompts begin alike"
-    assert all(
-        before.started + before.seconds <= after.started for before, after in zip(calls, calls[1:], strict=False)
-    )
+    assert all(before.started + before.seconds <= after.started for before, after in pairwise(calls))
 
 
 def test_it_is_shown_and_saved_beside_the_ledger(laconic: Laconic, book: Book, one: Path, here: Path) -> None:
@@ -84,7 +83,7 @@ def test_a_small_context_takes_fewer_lengths_and_too_small_a_one_none(laconic: L
 def test_a_model_that_ends_its_answers_at_once_is_refused_after_its_calls_are_booked(
     laconic: Laconic, book: Book, here: Path
 ) -> None:
-    (here / "one.yaml").write_text(flow(answer="word"))
+    (here / "one.yaml").write_text(flow(answer="."))
     result = laconic("calibrate", "large", "--flow", "one.yaml", "--to", "c.json")
     assert result.exit_code == 1
     assert "no answer has more than one token" in result.stderr
@@ -107,13 +106,6 @@ def test_what_was_asked_wrongly_is_said_before_a_call(
     assert result.exit_code == 2
     assert why in result.stderr
     assert not book().calls
-
-
-def test_a_dead_model_fails_the_run(laconic: Laconic, here: Path) -> None:
-    result = laconic("calibrate", "http://127.0.0.1:9/v1#gone")
-    assert result.exit_code == 2
-    assert "cannot be used" in result.stderr
-    assert json.loads(laconic("runs", "--json").stdout) == []
 
 
 @pytest.fixture
