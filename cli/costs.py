@@ -64,9 +64,7 @@ def show_activated(
     book: Ledger, record: RunRecord, given: Sequence[str], files: Sequence[str], router: str, *, as_json: bool
 ) -> None:
     """Activated parameters and FLOPs of a run's models. Raises InputError."""
-    known = _known_parameters(record, book) | {
-        name: float(of.parameters) for name, of in _calibrations(files).items() if of.parameters is not None
-    }
+    known = _known_parameters(record, book, _calibrations(files))
     said = {role: _number(text, f"--parameters {role}") for role, text in pairs(given, "--parameters").items()}
     routing = _number(router, "--router-parameters") if router else 0.0
     found = activated_by(book.calls, known | said, router_parameters=routing)
@@ -124,9 +122,10 @@ def _calibrations(files: Sequence[str]) -> dict[str, Calibration]:
     return found
 
 
-def _known_parameters(record: RunRecord, book: Ledger) -> dict[str, float]:
-    """What the catalogue says of the models that answered, and the flow of its roles."""
+def _known_parameters(record: RunRecord, book: Ledger, measured: Mapping[str, Calibration]) -> dict[str, float]:
+    """What the catalogue and the calibrations say of the models that answered, and the flow of its roles."""
     found = {entry.name: entry.parameters * 1e9 for entry in map(catalogue.CATALOGUE.get, book.by("served")) if entry}
+    found |= {name: float(of.parameters) for name, of in measured.items() if of.parameters is not None}
     written = read_yaml(record.text, record.run).data.get("models", {}) if record.text else {}
     specs: Mapping[str, Any] = {**written, **record.models}
     for role, spec in specs.items():
