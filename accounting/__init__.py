@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from .activation import Activated, Work, activated_by
     from .audit import Audit
     from .budget import Amount, Budget, BudgetScope, Left
+    from .calibration import Calibration, load_calibration, save_calibration
     from .call import Call, Owner, Status
     from .database import Database
     from .ledger import Ledger
@@ -25,18 +27,22 @@ if TYPE_CHECKING:
     from .reconciliation import Figures, Reconciliation, reconcile
     from .reservation import Reservation
     from .runs import RunRecord
+    from .runtimes import IdealRuntime, ideal_runtime
     from .store import Store, request_key
     from .totals import Total
     from .views import View, register_view, view, view_names
 
 __all__ = [
+    "Activated",
     "Amount",
     "Audit",
     "Budget",
     "BudgetScope",
+    "Calibration",
     "Call",
     "Database",
     "Figures",
+    "IdealRuntime",
     "Ledger",
     "Left",
     "Meter",
@@ -52,18 +58,25 @@ __all__ = [
     "Store",
     "Total",
     "View",
+    "Work",
     "activated",
+    "activated_by",
+    "ideal_runtime",
+    "load_calibration",
     "prove",
     "reconcile",
     "register_view",
     "request_key",
+    "save_calibration",
     "view",
     "view_names",
 ]
 
 _HOMES = {
+    "activation": ("Activated", "Work", "activated_by"),
     "audit": ("Audit",),
     "budget": ("Amount", "Budget", "BudgetScope", "Left"),
+    "calibration": ("Calibration", "load_calibration", "save_calibration"),
     "call": ("Call", "Owner", "Status"),
     "database": ("Database",),
     "ledger": ("Ledger",),
@@ -74,6 +87,7 @@ _HOMES = {
     "reconciliation": ("Figures", "Reconciliation", "reconcile"),
     "reservation": ("Reservation",),
     "runs": ("RunRecord",),
+    "runtimes": ("IdealRuntime", "ideal_runtime"),
     "store": ("Store", "request_key"),
     "totals": ("Total",),
     "views": ("View", "register_view", "view", "view_names"),

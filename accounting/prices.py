@@ -80,13 +80,22 @@ class Price(BaseModel):
         return tokens.scaleb(-6)
 
 
-def activated(usage: Usage, parameters_billion: float) -> float | None:
-    """Parameter-tokens of a call, in billions: active parameters times the tokens the model really computed.
+def passes(usage: Usage) -> int | None:
+    """Tokens that went through the model: prompt tokens not in the cache, and all generated ones but the last.
 
-    Computed are prompt tokens that were not in the cache, and generated tokens. The measure compares models of
-    different size without prices: an 8B model that reads 1,000 tokens and writes 100 activates 8,800 billion.
-    None if the usage does not say how much was computed.
+    The last prompt token gives the first generated one, and nothing of the call goes on with its last. A call that goes
+    on with it reads it. None if the usage does not say enough.
     """
     if usage.prompt is None or usage.completion is None or (usage.cache_read is None and usage.prompt):
         return None
-    return parameters_billion * (usage.prompt - (usage.cache_read or 0) + usage.completion)
+    return usage.prompt - (usage.cache_read or 0) + max(usage.completion - 1, 0)
+
+
+def activated(usage: Usage, parameters_billion: float) -> float | None:
+    """Parameter-tokens of a call, in billions: active parameters times the tokens that went through the model.
+
+    The measure compares models of different size without prices: an 8B model that reads 1,000 tokens and writes 100
+    activates 8,792 billion. None if the usage does not say how much was computed.
+    """
+    tokens = passes(usage)
+    return None if tokens is None else parameters_billion * tokens

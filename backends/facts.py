@@ -24,6 +24,7 @@ _T = TypeVar("_T")
 
 class _Meta(msgspec.Struct):
     n_ctx: int | None = None
+    n_params: int | None = None
 
 
 class _Model(msgspec.Struct):
@@ -104,6 +105,7 @@ def read_facts(model: str, models: bytes | None, props: bytes | None, version: b
             tokenizes=own is not None,
             metrics=own is not None and own.endpoint_metrics is not False,
             reports_cached=True,
+            parameters=entry.meta.n_params if entry is not None and entry.meta is not None else None,
         )
     if "vllm" in owners:
         answered = _read(_version, version)

@@ -6,6 +6,7 @@ import typer
 
 from .audit import audit
 from .batch import batch
+from .calibrate import calibrate
 from .compare import compare
 from .demo import demo
 from .doctor import doctor
@@ -38,7 +39,7 @@ def _laconic() -> None:
     """Without a callback a lone command would swallow its own name."""
 
 
-for command in (run, batch, runs, ledger, audit, compare, demo, graph, schema, doctor, serve_models):
+for command in (run, batch, runs, ledger, audit, compare, calibrate, demo, graph, schema, doctor, serve_models):
     app.command()(guarded(command))
 app.add_typer(models, name="models")
 app.add_typer(protocol, name="protocol")

@@ -19,7 +19,7 @@ from ..errors import LaconicError
 from ..orchestrator import Flow, ModelSpec, Runtime
 from ..version import __version__
 from .errors import FAILED, OK
-from .options import ModelOption, model_specs, preflight, with_models
+from .options import ModelOption, alone, model_specs, preflight, with_models
 from .storage import store_path
 from .text import one_line
 from .vllm_probe import probe
@@ -85,7 +85,7 @@ async def _reachable(flow: Flow) -> bool:
         what = f"{role}: {spec.backend} {spec.model}{f' at {spec.url}' if spec.url else ''}"
         async with Runtime() as runtime:
             try:
-                facts = (await preflight([_only(flow, role)], runtime))[flow.name, role]
+                facts = (await preflight([alone(role, spec, name=flow.name)], runtime))[flow.name, role]
             except LaconicError as error:
                 all_well = False
                 _tell(f"  missing {what}: {one_line(str(error), 400)}")
@@ -113,12 +113,6 @@ async def _look_closer(runtime: Runtime, role: str, spec: ModelSpec, facts: Serv
     for line in vllm_told(facts, probed):
         _tell(f"          {line}")
     _tell(f"          (found out with 2 calls of {probed.spent:,} tokens)")
-
-
-def _only(flow: Flow, role: str) -> Flow:
-    """A flow with one model of `flow` and nothing that uses another."""
-    nodes = {"ask": {"kind": "prompt", "prompt": "", "model": role}}
-    return Flow(name=flow.name, models={role: flow.models[role]}, nodes=nodes)
 
 
 def _tell(line: str) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..accounting.budget import Budget
 from ..accounting.runs import RunRecord
@@ -85,6 +85,8 @@ class Job:
                 f"run {record.run} is part of a comparison; the same `laconic compare` with its --results goes on"
             )
         its = beside.get(COMMAND, "run")
+        if its not in get_args(Command):
+            raise InputError(f"run {record.run} is one of `laconic {its}`, which begins anew each time")
         if its != command:
             raise InputError(
                 f"run {record.run} is one of `laconic {its}`; go on with: laconic {its} --resume {record.run}"

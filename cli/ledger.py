@@ -13,6 +13,7 @@ import typer
 from ..accounting.ledger import Ledger
 from ..accounting.totals import Total
 from ..errors import InputError
+from .costs import show_activated, show_runtimes
 from .options import StoreOption
 from .storage import existing, find_run
 from .tables import show_table, totals_as_data
@@ -35,6 +36,31 @@ class By(StrEnum):
 def ledger(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id, or the beginning of it.")] = "last",
     by: Annotated[By, typer.Option("--by", help="What to group by.")] = By.node,
+    runtimes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runtimes",
+            metavar="[ROLE=]FILE",
+            help="Idealized seconds instead of tokens, from a file of `laconic calibrate` for each model.",
+        ),
+    ] = None,
+    activated: Annotated[
+        bool, typer.Option("--activated", help="Activated parameters and FLOPs instead, role by role.")
+    ] = False,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameters", metavar="ROLE=NUMBER", help="With --activated: parameters of a model, such as 1.5B."
+        ),
+    ] = None,
+    router_parameters: Annotated[
+        str,
+        typer.Option(
+            "--router-parameters",
+            metavar="NUMBER",
+            help="With --activated: parameters of a router that looks at every token of calls with the purpose draft.",
+        ),
+    ] = "",
     store: StoreOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -43,12 +69,26 @@ def ledger(
 
     A figure with ≥ is a lower bound, because a server did not say; one with ≈ is estimated in part. `avoided` are
     tokens of answers that were there already.
+
+    With --runtimes, seconds that the calls take alone on a calibrated machine: their sum, and the longest chain of
+    calls that began one after the other had ended. With --activated, what went through each model; files of --runtimes
+    then only say how many parameters their models have.
     """
     if as_json and as_csv:
         raise InputError("--json and --csv exclude each other")
+    if as_csv and (runtimes or activated):
+        raise InputError("--csv prints tokens; leave it out with --runtimes and --activated")
+    if (parameters or router_parameters) and not activated:
+        raise InputError("--parameters and --router-parameters go with --activated")
     with existing(store) as database:
         record = find_run(database, run)
         book = Ledger.load(database.path, record.run)
+    if activated:
+        show_activated(book, record, parameters or (), runtimes or (), router_parameters, as_json=as_json)
+        return
+    if runtimes:
+        show_runtimes(book, record, by.value, runtimes, as_json=as_json)
+        return
     groups = book.by(by.value)
     total = book.total()
     if as_json:

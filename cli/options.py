@@ -173,6 +173,11 @@ def with_models(flows: Sequence[Flow], specs: Mapping[str, ModelSpec]) -> list[F
     return [flow.with_models(mine) if mine else flow for flow, mine in zip(flows, changed, strict=True)]
 
 
+def alone(role: str, spec: ModelSpec, *, name: str) -> Flow:
+    """A flow with one model and nothing that uses another."""
+    return Flow(name=name, models={role: spec}, nodes={"ask": {"kind": "prompt", "prompt": "", "model": role}})
+
+
 def _asked_as(before: ModelSpec, spec: ModelSpec) -> ModelSpec:
     """`spec`, asked as `before` was to be asked, where it does not say otherwise itself."""
     return spec.model_copy(update={name: getattr(before, name) for name in HOW_ASKED - spec.model_fields_set})

@@ -78,8 +78,8 @@ async def look_up(
         command=tuple(shown(part) for part in command),
         date=time.strftime("%Y-%m-%d %H:%M %Z"),
         data=Path(data).name,
-        data_sha256=_hash(Path(data)),
-        machine=_processor(),
+        data_sha256=sha256_of(Path(data)),
+        machine=processor(),
         cores=os.cpu_count() or 0,
         memory_gib=_memory(),
         python=platform.python_version(),
@@ -100,7 +100,7 @@ def _model(
 
         file = find(spec.model)
         if file is not None and file not in hashes:
-            hashes[file] = _hash(file)
+            hashes[file] = sha256_of(file)
     return ModelUsed(
         flow=contestant.name,
         role=role,
@@ -118,7 +118,8 @@ def shown(part: str) -> str:
     return f"{key}{equals}{Path(value).name}" if os.path.isabs(value) else part
 
 
-def _hash(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, read as a stream."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -133,7 +134,8 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What computes on this machine."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -73,7 +73,9 @@ def test_a_price_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> Non
 
 
 def test_activated_counts_what_the_model_computed() -> None:
-    assert activated(Usage(1000, 100, 0, 0, 0), 8) == 8800
-    assert activated(Usage(1000, 100, 900, 0, 0), 1.5) == 300
+    assert activated(Usage(1000, 100, 0, 0, 0), 8) == 8 * 1099, "nothing goes on with the last token"
+    assert activated(Usage(1000, 100, 900, 0, 0), 1.5) == 1.5 * 199
+    assert activated(Usage(1000, 0, 0, 0, 0), 8) == 8000
+    assert activated(NOTHING, 8) == 0
     assert activated(Usage(1000, 100), 8) is None
     assert activated(UNKNOWN, 8) is None
