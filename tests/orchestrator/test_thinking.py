@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from laconic.backends.backend import Count, ServerFacts
 from laconic.backends.tokenizers import shipped
 from laconic.errors import FlowError
 from laconic.orchestrator import Flow, Result, Runtime
+from laconic.orchestrator.shown import as_data
 
 LONG = "One and one make two, and two and two make four, which is twice as much as two. " * 8
 CLOSING = "\n</think>\n\nFinal Answer:"
@@ -24,7 +26,7 @@ Say = Callable[[str], str]
 class Server(ScriptedBackend):
     """A scripted server that also knows what it is told it knows."""
 
-    known: dict[str, Any] = {}
+    known: Mapping[str, Any] = MappingProxyType({})
 
     async def facts(self) -> ServerFacts:
         return msgspec.structs.replace(await super().facts(), **self.known)
@@ -353,22 +355,35 @@ def test_it_is_written_as_it_was_read() -> None:
     assert Flow.parse(flow.dump()) == flow
 
 
-PIECES = st.lists(
-    st.sampled_from(["</", "think", ">", "</think>", "<think>", "<|end|>", " ", "\n", "é", "🚲", "4", "."]) | st.text(max_size=6),
-    max_size=8,
-).map("".join)  # fmt: skip
+MARKS = ["</", "think", ">", "</think>", "<think>", "<|end|>", " ", "\n", "é", "🚲", "4", "."]
+THOUGHTS = st.lists(st.sampled_from(MARKS) | st.text(max_size=6), max_size=8).map("".join)
 
 
-@given(PIECES, st.integers(1, 40), st.integers(0, 30), st.integers(1, 3))
-async def test_whatever_is_thought_goes_on_as_it_was(thought: str, limit: int, at_least: int, times: int) -> None:
+@given(THOUGHTS, st.integers(1, 40))
+async def test_whatever_is_thought_stands_before_the_answer(thought: str, limit: int) -> None:
     def say(text: str) -> str:
         return "4" if text.endswith((CLOSING, "</think>")) else f"{thought}</think>"
 
-    result, requests = await think(say, {"limit": limit, "at_least": min(at_least, limit), "times": times})
+    result, (first, last) = await think(say, {"limit": limit})
     assert result.outputs == {"a": "4"}
     assert generated(result, "think") <= limit
-    for before, later in zip(requests, requests[1:], strict=False):
-        assert later.prompt_token_ids is not None
-        assert len(later.prompt_token_ids) >= len(before.prompt_token_ids or ())
-    assert result.ledger.by("purpose")["think"].calls <= times + 1
-    assert result.ledger.by("purpose")["answer"].calls == 1
+    assert last.prompt_token_ids is not None
+    behind = shipped().decode(last.prompt_token_ids[len(first.prompt_token_ids or ()) :])
+    whole = f"{thought}</think>".partition("</think>")[0]
+    cut = shipped().decode(shipped().encode(f"{thought}</think>")[:limit])
+    assert behind in (f"{whole}</think>", f"{as_data(whole)}</think>", f"{cut}{CLOSING}")
+
+
+@given(THOUGHTS, st.integers(1, 40), st.integers(0, 40), st.integers(1, 3), st.integers(1, 40))
+async def test_thinking_always_ends_within_its_limit(
+    thought: str, limit: int, at_least: int, times: int, every: int
+) -> None:
+    def say(text: str) -> str:
+        return "4" if text.endswith((CLOSING, "</think>")) else f"{thought}</think>"
+
+    probes = {"probes": {"every": every}} if every < limit else {}
+    result, _ = await think(say, {"limit": limit, "at_least": min(at_least, limit), "times": times, **probes})
+    assert result.outputs == {"a": "4"}
+    assert generated(result, "think") <= limit
+    if not probes:
+        assert result.ledger.by("purpose")["think"].calls <= times + 1
