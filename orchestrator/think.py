@@ -112,7 +112,7 @@ class _Thought:
                 "its server neither limits thinking itself nor tells the tokens of a prompt, from which it could go on "
                 f"({error}); take one that vLLM, llama.cpp or transformers serves"
             ) from error
-        fields = {"return_token_ids": True, "skip_special_tokens": False}
+        fields: dict[str, Any] = {"return_token_ids": True, "skip_special_tokens": False}
         self.extra = {name: value for name, value in fields.items() if self.facts.knows(name, chat=False)}
         if thinking.bias:
             self.extra["logit_bias"] = self._bias()
