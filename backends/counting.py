@@ -41,7 +41,7 @@ class _Rendered(msgspec.Struct):
 
 
 class _Tokens(msgspec.Struct):
-    tokens: list[Any]
+    tokens: tuple[int, ...]
 
 
 class _Counted(msgspec.Struct):
@@ -61,7 +61,9 @@ async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Coun
     if request.messages is not None:
         body = fields(request, server=facts.server)
         text = _read(_Rendered, await post("/apply-template", encode(body))).prompt
-    return Count(await _llama_tokens(request.model, text, post, special=True))
+    begins = request.messages is not None or request.extra.get("add_special_tokens", True)
+    ids = await _llama_tokens(request.model, text, post, begins=begins, special=True)
+    return Count(len(ids), ids=ids)
 
 
 async def count_text(model: str, text: str, facts: ServerFacts, post: Post) -> int:
@@ -71,12 +73,12 @@ async def count_text(model: str, text: str, facts: ServerFacts, post: Post) -> i
     if facts.server == "vllm":
         body = {"model": model, "prompt": text, "add_special_tokens": False}
         return _read(_Counted, await post("/tokenize", encode(body))).count
-    return await _llama_tokens(model, text, post, special=False)
+    return len(await _llama_tokens(model, text, post, begins=False, special=False))
 
 
-async def _llama_tokens(model: str, text: str, post: Post, *, special: bool) -> int:
-    body = {"model": model, "content": text, "add_special": special, "parse_special": special}
-    return len(_read(_Tokens, await post("/tokenize", encode(body))).tokens)
+async def _llama_tokens(model: str, text: str, post: Post, *, begins: bool, special: bool) -> tuple[int, ...]:
+    body = {"model": model, "content": text, "add_special": begins, "parse_special": special}
+    return _read(_Tokens, await post("/tokenize", encode(body))).tokens
 
 
 def _read(kind: type[_T], data: bytes) -> _T:

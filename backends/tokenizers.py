@@ -149,7 +149,8 @@ class FileTokenizer:
         if request.prompt_token_ids is not None:
             return list(request.prompt_token_ids)
         if request.messages is None:
-            return self._encode(request.prompt or "", literal=False, add=True)
+            added = bool(request.extra.get("add_special_tokens", True))
+            return self._encode(request.prompt or "", literal=False, add=added)
         return self._chat_ids(request)
 
     def count_request(self, request: Request) -> Count:

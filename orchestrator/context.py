@@ -18,7 +18,7 @@ from .tool import Tool
 
 if TYPE_CHECKING:
     from ..accounting.meter import MeteredModel
-    from ..backends.backend import Count, ServerFacts
+    from ..backends.backend import Backend, Count, ServerFacts
     from .flow import Flow
     from .node import Node
     from .run import Run
@@ -171,11 +171,25 @@ class Context:
 
     async def count(self, prompt: Prompt, *, model: str) -> Count:
         """The tokens of a prompt for the role `model`. Raises TokenizerUnavailable, NodeError for an unknown role."""
-        metered = self._model(model)
-        try:
-            return await metered.backend.count(Request(model=metered.backend.model, messages=_messages(prompt)))
-        except ReplayMiss as error:
-            raise TokenizerUnavailable("a recording can count no prompt that was not sent") from error
+        backend = self._model(model).backend
+        return await _counted(backend, Request(model=backend.model, messages=_messages(prompt)))
+
+    async def token_ids(self, prompt: Prompt | None = None, *, amid: str = "", model: str) -> tuple[int, ...]:
+        """The tokens of a prompt for the role `model`, or of a text that stands amid one; marks in it are marks.
+
+        Raises TokenizerUnavailable where they are not told, NodeError for an unknown role.
+        """
+        backend = self._model(model).backend
+        if prompt is not None:
+            counted = await _counted(backend, Request(model=backend.model, messages=_messages(prompt)))
+        elif amid:
+            text = Request(model=backend.model, prompt=amid, extra={"add_special_tokens": False})
+            counted = await _counted(backend, text)
+        else:
+            return ()
+        if counted.ids is None:
+            raise TokenizerUnavailable(f"the tokens of a prompt of {backend.model!r} can be counted, but are not told")
+        return counted.ids
 
     def calls(self) -> Sequence[Call]:
         """The calls of this node so far, those of all below it included, in the order they ended."""
@@ -267,6 +281,13 @@ class Context:
                 run.on_event(TokenDelta(run.id, self.path, model, delta.text, self.item))
 
         return tell
+
+
+async def _counted(backend: Backend, request: Request) -> Count:
+    try:
+        return await backend.count(request)
+    except ReplayMiss as error:
+        raise TokenizerUnavailable("a recording can count no prompt that was not sent") from error
 
 
 async def _overheard(asked: Coroutine[Any, Any, Completion], heard: list[Completion]) -> Completion:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, kind
 from ..orchestrator.answer import short_answer
+from ..orchestrator.think import ask
+from ..orchestrator.thinking import Thinking
 from .examples import Examples
 from .exemplars import EXEMPLARS
 from .prompts import cot_prompt
@@ -19,13 +21,15 @@ class CoT(Node):
     model: ModelRole = Field(default="large", description="The role that answers.")
     max_tokens: int = Field(default=256, ge=1, description="Most tokens of thought and answer together.")
     exemplars: Examples = Field(default=True, description="The built-in worked examples, none, or your own.")
+    thinking: Thinking | None = Field(
+        default=None, description="Let the model think by itself first, for so many tokens more."
+    )
 
     async def run(self, ctx: Context) -> str:
-        """One call, purpose `answer`."""
+        """One call, purpose `answer`, and those of its thinking before it."""
         shown = (EXEMPLARS if self.exemplars else ()) if isinstance(self.exemplars, bool) else self.exemplars
-        said = await ctx.complete(
-            cot_prompt(ctx.text(self.question), shown), model=self.model, purpose="answer", max_tokens=self.max_tokens
-        )
+        prompt = cot_prompt(ctx.text(self.question), shown)
+        said = await ask(ctx, prompt, self.thinking, model=self.model, max_tokens=self.max_tokens)
         if said.finish_reason == "length":
             ctx.note(f"the thought was cut off at {self.max_tokens} tokens; give it more max_tokens")
         return short_answer(said.text)

@@ -12,6 +12,8 @@ from ...errors import NodeError
 from ..context import Context
 from ..node import ModelRole, Node, kind
 from ..template import Template
+from ..think import ask
+from ..thinking import Thinking
 
 
 @kind("prompt")
@@ -26,17 +28,23 @@ class Prompt(Node):
     seed: int | None = None
     stop: Sequence[str] = Field(default=(), description="Texts at which the answer ends.")
     output_schema: dict[str, Any] | None = Field(default=None, alias="schema", description="JSON Schema of the answer.")
+    thinking: Thinking | None = Field(default=None, description="Let the model think first, for so many tokens.")
     purpose: str = Field(default="answer", description="What the ledger says the call was for.")
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     async def run(self, ctx: Context) -> Any:
-        """One call. Raises NodeError if a schema is given and the answer is not JSON of that schema's kind."""
+        """One call, and those of its thinking before it.
+
+        Raises NodeError if a schema is given and the answer is not JSON of that schema's kind.
+        """
         turns = [{"role": "user", "content": ctx.text(self.prompt)}]
         if self.system is not None:
             turns.insert(0, {"role": "system", "content": ctx.text(self.system)})
-        completion = await ctx.complete(
+        completion = await ask(
+            ctx,
             turns,
+            self.thinking,
             model=self.model,
             purpose=self.purpose,
             max_tokens=self.max_tokens,

@@ -182,10 +182,20 @@ class TestCount:
         server.reply("/apply-template", {"prompt": "<s>hi</s>"})
         server.reply("/tokenize", {"tokens": [1, 2, 3]})
         request = Request(model="m", messages=HI.messages, extra={"tools": [{"type": "function"}]})
-        assert await backend.count(request) == Count(3)
+        assert await backend.count(request) == Count(3, ids=(1, 2, 3))
         assert server.calls("/apply-template")[0].json["tools"] == [{"type": "function"}]
         sent = server.calls("/tokenize")[0].json
         assert (sent["content"], sent["add_special"], sent["parse_special"]) == ("<s>hi</s>", True, True)
+
+    @pytest.mark.parametrize("said", [llama, vllm])
+    async def test_a_text_amid_a_prompt_begins_none(self, server: Any, backend: OpenAIBackend, said: Any) -> None:
+        said(server)
+        server.reply("/tokenize", {"count": 2, "tokens": [7, 8]})
+        amid = Request(model="m", prompt="</think>", extra={"add_special_tokens": False})
+        assert await backend.count(amid) == Count(2, ids=(7, 8))
+        sent = server.calls("/tokenize")[0].json
+        assert sent.get("add_special", sent.get("add_special_tokens")) is False
+        assert sent.get("parse_special", True) is True
 
     async def test_vllm_counts_messages_and_prompts(self, server: Any, backend: OpenAIBackend) -> None:
         vllm(server)

@@ -102,6 +102,8 @@ class TestFile:
     def test_raw_text_gets_the_tokens_the_model_begins_with(self, folder: Path) -> None:
         tokenizer = FileTokenizer(folder / "tokenizer.json")
         assert tokenizer.decode(tokenizer.prompt_ids(Request(model="m", prompt="Hello"))) == "<s>Hello"
+        amid = Request(model="m", prompt="<s>Hello", extra={"add_special_tokens": False})
+        assert tokenizer.decode(tokenizer.prompt_ids(amid)) == "<s>Hello"
         assert tokenizer.decode(tokenizer.encode("<s>Hello")) == "<s>Hello"
         assert len(tokenizer.encode("<s>Hello")) > len(tokenizer.encode("Hello")) + 1  # plain text, not one token
 
