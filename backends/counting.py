@@ -22,9 +22,11 @@ _T = TypeVar("_T")
 Post = Callable[[str, bytes], Awaitable[bytes]]
 """Sends a JSON body to a path below the server's root and returns the body of the answer; raises `BackendError`."""
 
+ADDED = "add_special_tokens"
+"""Field of `extra` that says, if it is false, that a text is no prompt: nothing is added to it."""
 VLLM_TEMPLATE_FIELDS = (
     "add_generation_prompt",
-    "add_special_tokens",
+    ADDED,
     "chat_template",
     "chat_template_kwargs",
     "continue_final_message",
@@ -41,7 +43,7 @@ class _Rendered(msgspec.Struct):
 
 
 class _Tokens(msgspec.Struct):
-    tokens: list[Any]
+    tokens: tuple[int, ...]
 
 
 class _Counted(msgspec.Struct):
@@ -50,7 +52,10 @@ class _Counted(msgspec.Struct):
 
 
 async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Count:
-    """Prompt tokens of `request`, which has messages or text, on a server with `facts.tokenizes`."""
+    """Prompt tokens of `request`, which has messages or text, on a server with `facts.tokenizes`.
+
+    With `add_special_tokens: false` in `extra`, nothing is added to text, and llama.cpp takes nothing in it as special.
+    """
     if facts.server == "vllm":
         body: dict[str, Any] = {"model": request.model}
         body.update((name, request.extra[name]) for name in VLLM_TEMPLATE_FIELDS if name in request.extra)
@@ -61,7 +66,8 @@ async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Coun
     if request.messages is not None:
         body = fields(request, server=facts.server)
         text = _read(_Rendered, await post("/apply-template", encode(body))).prompt
-    return Count(await _llama_tokens(request.model, text, post, special=True))
+    ids = await _llama_tokens(request.model, text, post, special=request.extra.get(ADDED, True))
+    return Count(len(ids), ids=ids)
 
 
 async def count_text(model: str, text: str, facts: ServerFacts, post: Post) -> int:
@@ -71,12 +77,12 @@ async def count_text(model: str, text: str, facts: ServerFacts, post: Post) -> i
     if facts.server == "vllm":
         body = {"model": model, "prompt": text, "add_special_tokens": False}
         return _read(_Counted, await post("/tokenize", encode(body))).count
-    return await _llama_tokens(model, text, post, special=False)
+    return len(await _llama_tokens(model, text, post, special=False))
 
 
-async def _llama_tokens(model: str, text: str, post: Post, *, special: bool) -> int:
+async def _llama_tokens(model: str, text: str, post: Post, *, special: bool) -> tuple[int, ...]:
     body = {"model": model, "content": text, "add_special": special, "parse_special": special}
-    return len(_read(_Tokens, await post("/tokenize", encode(body))).tokens)
+    return _read(_Tokens, await post("/tokenize", encode(body))).tokens
 
 
 def _read(kind: type[_T], data: bytes) -> _T:

@@ -61,6 +61,8 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
     logprob: float
     id: int | None = None
     top: tuple[tuple[str, float], ...] = ()
+    raw: bytes = b""
+    """The token's bytes, where the server told them and `token` is not their text: a part of a character."""
 
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cut", "unknown"]

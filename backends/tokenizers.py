@@ -142,14 +142,15 @@ class FileTokenizer:
         return self._tokenizer.get_vocab()
 
     def prompt_ids(self, request: Request) -> list[int]:
-        """The token ids a server computes for a request.
+        """The token ids a server computes for a request; with `add_special_tokens: false` those of plain text.
 
         Raises `TokenizerUnavailable` for a chat if there is no chat template, or it does not accept the messages.
         """
         if request.prompt_token_ids is not None:
             return list(request.prompt_token_ids)
         if request.messages is None:
-            return self._encode(request.prompt or "", literal=False, add=True)
+            added = request.extra.get("add_special_tokens", True)
+            return self._encode(request.prompt or "", literal=not added, add=added)
         return self._chat_ids(request)
 
     def count_request(self, request: Request) -> Count:

@@ -171,9 +171,24 @@ class Context:
 
     async def count(self, prompt: Prompt, *, model: str) -> Count:
         """The tokens of a prompt for the role `model`. Raises TokenizerUnavailable, NodeError for an unknown role."""
+        return await self._count(model, messages=_messages(prompt))
+
+    async def tokens(self, text: str, *, model: str) -> tuple[int, ...]:
+        """The token ids that the role `model` has for a text which is no prompt: nothing is added to it.
+
+        Raises TokenizerUnavailable if its server does not tell them, NodeError for an unknown role.
+        """
+        if not text:
+            return ()
+        counted = await self._count(model, prompt=text, extra={"add_special_tokens": False})
+        if counted.ids is None:
+            raise TokenizerUnavailable(f"the server of {model!r} does not tell the tokens of a text")
+        return counted.ids
+
+    async def _count(self, model: str, **request: Any) -> Count:
         metered = self._model(model)
         try:
-            return await metered.backend.count(Request(model=metered.backend.model, messages=_messages(prompt)))
+            return await metered.backend.count(Request(model=metered.backend.model, **request))
         except ReplayMiss as error:
             raise TokenizerUnavailable("a recording can count no prompt that was not sent") from error
 
@@ -212,6 +227,10 @@ class Context:
         Its calls, and those of all below it, are `discarded` in the ledger; their tokens stay in the bill.
         """
         self.run.meter.ledger.discard(run=self.run.id, item=self.item, node=f"{self.path}/{child}")
+
+    def discard_call(self, call: Call) -> None:
+        """Say the same of one call of this node (`calls`)."""
+        self.run.meter.ledger.discard(run=call.run, item=call.item, node=call.node, request=call.request_hash)
 
     async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
         """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""
