@@ -181,10 +181,18 @@ class TestCount:
         server.reply("/apply-template", {"prompt": "<s>hi</s>"})
         server.reply("/tokenize", {"tokens": [1, 2, 3]})
         request = Request(model="m", messages=HI.messages, extra={"tools": [{"type": "function"}]})
-        assert await backend.count(request) == Count(3)
+        assert await backend.count(request) == Count(3, ids=(1, 2, 3))
         assert server.calls("/apply-template")[0].json["tools"] == [{"type": "function"}]
         sent = server.calls("/tokenize")[0].json
         assert (sent["content"], sent["add_special"], sent["parse_special"]) == ("<s>hi</s>", True, True)
+
+    async def test_a_text_that_is_no_prompt_gets_nothing_added(self, server: Any, backend: OpenAIBackend) -> None:
+        llama(server)
+        server.reply("/tokenize", {"tokens": [7, 8]})
+        text = Request(model="m", prompt="</s>", extra={"add_special_tokens": False})
+        assert (await backend.count(text)).ids == (7, 8)
+        sent = server.calls("/tokenize")[0].json
+        assert (sent["content"], sent["add_special"], sent["parse_special"]) == ("</s>", False, False)
 
     async def test_vllm_counts_messages_and_prompts(self, server: Any, backend: OpenAIBackend) -> None:
         vllm(server)
