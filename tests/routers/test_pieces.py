@@ -56,7 +56,8 @@ def test_without_ids_the_text_is_all_there_is() -> None:
 @pytest.mark.parametrize(
     ("code", "ends"),
     [
-        ("x = 1\n", True), ("x = 1;", True), ("x = 1", False), ("\n\n", False), ("f(\n1,\n", False), ("f(\n1,\n)\n", True),
+        ("x = 1\n", True), ("x = 1;", True), ("x = 1", False), ("\n\n", False), ("f(\n1,\n", False),
+        ("f(\n1,\n)\n", True),
         ("a = [1;\n", False), ("s = 'a;b'", False), ("s = 'a;b'\n", True), ("x = \\\n", False), ("x = \\\n 1\n", True),
         ('"""a\n', False), ('"""a\nb"""\n', True), ("'''a\n;", False), ("# don't (\n", True), ("// it's (\n", True),
         ("for (i = 0; i < 9; ", False), ("for (i = 0; i < 9; i++) {\n", True), ("don't (see\n", True), ("}\n", True),
