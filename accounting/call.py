@@ -22,6 +22,8 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
     node: str
     at: float
     """Unix time, seconds: what began later is not meant."""
+    request: str = ""
+    """Only calls with this `request_hash`; empty: all."""
 
     def meant(self, call: Call) -> bool:
         """Whether it is about this call, which becomes `discarded`."""
@@ -29,6 +31,7 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
             call.status == "ok"
             and self.item in ("", call.item)
             and call.started <= self.at
+            and self.request in ("", call.request_hash)
             and is_under(call.node, self.node)
         )
 

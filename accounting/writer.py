@@ -56,7 +56,7 @@ COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS, "findings": FINDING
 Entry = Call | Response | Row | Discard
 
 DISCARD = """UPDATE calls SET status = 'discarded'
-    WHERE run = ?1 AND ?2 IN ('', item) AND status = 'ok' AND started <= ?4
+    WHERE run = ?1 AND ?2 IN ('', item) AND status = 'ok' AND started <= ?4 AND ?5 IN ('', request_hash)
     AND substr(node, 1, length(?3)) = ?3 AND substr(node, length(?3) + 1, 1) IN ('', '/', '[')"""
 
 

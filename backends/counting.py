@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import MalformedAnswer
 from .backend import Count, ServerFacts
-from .request import Request
+from .request import ADDED, MARKS, Request
 from .wire import encode, fields
 
 _T = TypeVar("_T")
@@ -24,7 +24,7 @@ Post = Callable[[str, bytes], Awaitable[bytes]]
 
 VLLM_TEMPLATE_FIELDS = (
     "add_generation_prompt",
-    "add_special_tokens",
+    ADDED,
     "chat_template",
     "chat_template_kwargs",
     "continue_final_message",
@@ -50,7 +50,11 @@ class _Counted(msgspec.Struct):
 
 
 async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Count:
-    """Prompt tokens of `request`, which has messages or text, on a server with `facts.tokenizes`."""
+    """Prompt tokens of `request`, which has messages or text, on a server with `facts.tokenizes`.
+
+    With `add_special_tokens: false` in `extra`, nothing is added to text; with `parse_special: false` nothing in it is
+    taken as special, which vLLM has no way to be asked for.
+    """
     if facts.server == "vllm":
         body: dict[str, Any] = {"model": request.model}
         body.update((name, request.extra[name]) for name in VLLM_TEMPLATE_FIELDS if name in request.extra)
@@ -61,8 +65,8 @@ async def count_prompt(request: Request, facts: ServerFacts, post: Post) -> Coun
     if request.messages is not None:
         body = fields(request, server=facts.server)
         text = _read(_Rendered, await post("/apply-template", encode(body))).prompt
-    begins = request.messages is not None or request.extra.get("add_special_tokens", True)
-    ids = await _llama_tokens(request.model, text, post, begins=begins, special=True)
+    begins = request.messages is not None or request.extra.get(ADDED, True)
+    ids = await _llama_tokens(request.model, text, post, begins=begins, special=request.extra.get(MARKS, True))
     return Count(len(ids), ids=ids)
 
 

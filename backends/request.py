@@ -20,6 +20,12 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     name: str | None = None
 
 
+ADDED = "add_special_tokens"
+"""Field of `extra` that says, if it is false, that a text is no prompt: nothing is added to it."""
+MARKS = "parse_special"
+"""Field of `extra` that says, if it is false, that a text is only text, whatever special tokens are called like it."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything that determines what a model answers. Equal requests are the same call.
 
@@ -61,6 +67,8 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
     logprob: float
     id: int | None = None
     top: tuple[tuple[str, float], ...] = ()
+    raw: bytes = b""
+    """The token's bytes, where the server told them and `token` is not their text: a part of a character."""
 
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cut", "unknown"]

@@ -28,6 +28,7 @@ from ..errors import TokenizerUnavailable
 from .backend import Count
 from .chat_template import ChatTemplate
 from .patience import within
+from .request import ADDED, MARKS
 
 if TYPE_CHECKING:
     import tiktoken
@@ -142,15 +143,15 @@ class FileTokenizer:
         return self._tokenizer.get_vocab()
 
     def prompt_ids(self, request: Request) -> list[int]:
-        """The token ids a server computes for a request.
+        """The token ids a server computes for a request; see `ADDED` and `MARKS` for text.
 
         Raises `TokenizerUnavailable` for a chat if there is no chat template, or it does not accept the messages.
         """
         if request.prompt_token_ids is not None:
             return list(request.prompt_token_ids)
         if request.messages is None:
-            added = bool(request.extra.get("add_special_tokens", True))
-            return self._encode(request.prompt or "", literal=False, add=added)
+            added, marks = (bool(request.extra.get(name, True)) for name in (ADDED, MARKS))
+            return self._encode(request.prompt or "", literal=not marks, add=added)
         return self._chat_ids(request)
 
     def count_request(self, request: Request) -> Count:

@@ -72,6 +72,12 @@ class LogprobEntry(msgspec.Struct):
     logprob: float
     id: int | None = None
     top_logprobs: list[LogprobEntry] | None = None
+    raw: list[int] | None = msgspec.field(default=None, name="bytes")
+
+    def part(self) -> bytes:
+        """The token's bytes, if they are told and are not those of its text."""
+        told = bytes(self.raw or ())
+        return b"" if told == self.token.encode() else told
 
 
 class LogprobsObject(msgspec.Struct):
@@ -255,6 +261,7 @@ def logprobs_of(found: LogprobsObject | None, alternatives: int) -> list[TokenLo
                 entry.logprob,
                 entry.id,
                 _likeliest(((top.token, top.logprob) for top in entry.top_logprobs or ()), alternatives),
+                entry.part(),
             )
             for entry in found.content
         ]

@@ -9,7 +9,7 @@ import msgspec
 
 from ..accounting.budget import BudgetScope
 from ..accounting.call import Call, Owner
-from ..backends.request import Completion, Delta, Message, OnDelta, Request
+from ..backends.request import ADDED, MARKS, Completion, Delta, Message, OnDelta, Request
 from ..errors import BudgetExceeded, LaconicError, LedgerError, NodeError, ReplayMiss, TokenizerUnavailable, ToolError
 from .events import TokenDelta
 from .registry import nearest
@@ -18,7 +18,7 @@ from .tool import Tool
 
 if TYPE_CHECKING:
     from ..accounting.meter import MeteredModel
-    from ..backends.backend import Backend, Count, ServerFacts
+    from ..backends.backend import Count, ServerFacts
     from .flow import Flow
     from .node import Node
     from .run import Run
@@ -171,25 +171,29 @@ class Context:
 
     async def count(self, prompt: Prompt, *, model: str) -> Count:
         """The tokens of a prompt for the role `model`. Raises TokenizerUnavailable, NodeError for an unknown role."""
-        backend = self._model(model).backend
-        return await _counted(backend, Request(model=backend.model, messages=_messages(prompt)))
+        return await self._count(model, messages=_messages(prompt))
 
-    async def token_ids(self, prompt: Prompt | None = None, *, amid: str = "", model: str) -> tuple[int, ...]:
-        """The tokens of a prompt for the role `model`, or of a text that stands amid one; marks in it are marks.
+    async def token_ids(self, prompt: Prompt, *, model: str) -> tuple[int, ...]:
+        """The tokens of a prompt for the role `model`. Raises TokenizerUnavailable also where they are not told."""
+        return _told(await self.count(prompt, model=model), model)
 
-        Raises TokenizerUnavailable where they are not told, NodeError for an unknown role.
+    async def tokens(self, text: str, *, model: str, marks: bool = False) -> tuple[int, ...]:
+        """The tokens that the role `model` has for a text which is no prompt: nothing is added to it.
+
+        `marks`: what is called like a special token is one; only for texts of which every part is known.
+        Raises TokenizerUnavailable if its server does not tell them, NodeError for an unknown role.
         """
-        backend = self._model(model).backend
-        if prompt is not None:
-            counted = await _counted(backend, Request(model=backend.model, messages=_messages(prompt)))
-        elif amid:
-            text = Request(model=backend.model, prompt=amid, extra={"add_special_tokens": False})
-            counted = await _counted(backend, text)
-        else:
+        if not text:
             return ()
-        if counted.ids is None:
-            raise TokenizerUnavailable(f"the tokens of a prompt of {backend.model!r} can be counted, but are not told")
-        return counted.ids
+        extra = {ADDED: False, MARKS: marks}
+        return _told(await self._count(model, prompt=text, extra=extra), model)
+
+    async def _count(self, model: str, **request: Any) -> Count:
+        backend = self._model(model).backend
+        try:
+            return await backend.count(Request(model=backend.model, **request))
+        except ReplayMiss as error:
+            raise TokenizerUnavailable("a recording can count no prompt that was not sent") from error
 
     def calls(self) -> Sequence[Call]:
         """The calls of this node so far, those of all below it included, in the order they ended."""
@@ -226,6 +230,10 @@ class Context:
         Its calls, and those of all below it, are `discarded` in the ledger; their tokens stay in the bill.
         """
         self.run.meter.ledger.discard(run=self.run.id, item=self.item, node=f"{self.path}/{child}")
+
+    def discard_call(self, call: Call) -> None:
+        """Say the same of one call of this node (`calls`)."""
+        self.run.meter.ledger.discard(run=call.run, item=call.item, node=call.node, request=call.request_hash)
 
     async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
         """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""
@@ -283,11 +291,10 @@ class Context:
         return tell
 
 
-async def _counted(backend: Backend, request: Request) -> Count:
-    try:
-        return await backend.count(request)
-    except ReplayMiss as error:
-        raise TokenizerUnavailable("a recording can count no prompt that was not sent") from error
+def _told(count: Count, model: str) -> tuple[int, ...]:
+    if count.ids is None:
+        raise TokenizerUnavailable(f"the server of {model!r} counts tokens, but does not tell them")
+    return count.ids
 
 
 async def _overheard(asked: Coroutine[Any, Any, Completion], heard: list[Completion]) -> Completion:

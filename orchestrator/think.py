@@ -222,7 +222,7 @@ class _Thought:
         return {str(self.close[0]): self.thinking.bias}
 
     def _amid(self, text: str) -> Coroutine[Any, Any, tuple[int, ...]]:
-        return self.ctx.token_ids(amid=text, model=self.model)
+        return self.ctx.tokens(text, model=self.model, marks=True)
 
     def _complete(self, purpose: str, ids: Sequence[int], most: int, **how: Any) -> Coroutine[Any, Any, Completion]:
         return self.ctx.complete(prompt_token_ids=ids, model=self.model, purpose=purpose, max_tokens=most, **how)

@@ -24,7 +24,7 @@ class Share(msgspec.Struct, frozen=True):
     written: int = 0
     """In the answer; the one that ends it, which has no text, is not counted."""
     replaced: int = 0
-    """Generated and not in the answer, since the other model was asked instead."""
+    """Generated and not in the answer, since the other model was asked instead, or cut off in a character."""
     read: int = 0
     """Computed of prompts: what it had not read before; none of a call that the store answered."""
     calls: int = 0

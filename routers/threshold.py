@@ -21,8 +21,8 @@ class Fixed:
     def kept(self, tokens: int) -> None:
         """So many tokens of the small model stand."""
 
-    def replaced(self) -> None:
-        """A token was asked of the large model."""
+    def replaced(self, tokens: int = 1) -> None:
+        """So many tokens were asked of the large model."""
 
 
 class Rolling:
@@ -44,9 +44,9 @@ class Rolling:
         """So many tokens of the small model stand."""
         self.above -= self._step * self._share * tokens
 
-    def replaced(self) -> None:
-        """A token was asked of the large model."""
-        self.above += self._step * (1 - self._share)
+    def replaced(self, tokens: int = 1) -> None:
+        """So many tokens were asked of the large model."""
+        self.above += self._step * (1 - self._share) * tokens
 
 
 def threshold(measure: Measure, above: float | None, share: float | None) -> Fixed | Rolling:

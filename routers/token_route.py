@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from ..backends.doubt import Measure, Until
 from ..backends.request import Completion
-from ..errors import BackendError, BudgetExceeded, NodeError, ReplayMiss
-from ..orchestrator.node import ModelRole, Node, kind
-from ..orchestrator.template import Template
-from .routed import Routed, Share, Span, Writer
-from .threshold import Fixed, Rolling, threshold
+from ..errors import NodeError
+from ..orchestrator.node import kind
+from .routed import Span, Writer
+from .threshold import Rolling, threshold
+from .two_writers import Turns, TwoWriters, Writing
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
@@ -30,64 +30,23 @@ AT_ONCE = 32
 
 
 @kind("token_route")
-class TokenRoute(Node):
+class TokenRoute(TwoWriters):
     """The answer of two models with the same tokens, each token written by one of them.
 
     Both are run in this process (`backend: transformers`). The answer ends where the model whose turn it is ends it.
     If the budget does not suffice, what is written stands.
     """
 
-    prompt: Template = Field(description="What the models are asked.")
-    system: Template | None = Field(default=None, description="The system message.")
-    small: ModelRole = Field(default="small", description="The role that writes.")
-    large: ModelRole = Field(default="large", description="The role that writes the doubtful tokens.")
     by: Measure = Field(default="entropy", description="How doubtful a token is.")
     above: float | None = Field(
         default=None,
         description="A token with more doubt is the large model's: .inf for never, -.inf for always. By default 0.45 "
         "for entropy, 2.275 for aleatoric, 0.5 for margin and random.",
     )
-    share: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="In place of `above`: the share of tokens that the large model writes.",
-    )
-    seed: int = Field(default=0, description="With `by: random`: what is drawn from.")
-    max_tokens: int = Field(default=512, ge=1, description="Most tokens of the answer.")
-    without_large: Literal["fail", "small"] = Field(
-        default="fail", description="If the large model fails: fail, or let the small one write the rest."
-    )
 
-    def model_post_init(self, context: Any) -> None:
-        """Raises ValueError for fields that do not go together."""
-        if self.above is not None and self.share is not None:
-            raise ValueError("`above` and `share` both say how many tokens are the large model's; give one of them")
-        if self.above is not None and math.isnan(self.above):
-            raise ValueError("`above` is a number")
-        if self.small == self.large:
-            raise ValueError(f"`small` and `large` are the same role {self.small!r}")
-
-    async def run(self, ctx: Context) -> Routed:
-        """The answer. Raises NodeError for models with different tokens, BackendError, BudgetExceeded."""
+    async def _begin(self, ctx: Context, turns: Turns) -> _Tokens:
         await self._same_tokens(ctx)
-        turns = [{"role": "user", "content": ctx.text(self.prompt)}]
-        if self.system is not None:
-            turns.insert(0, {"role": "system", "content": ctx.text(self.system)})
-        counted = await ctx.count(turns, model=self.small)
-        writing = _Writing(self, ctx, counted.ids or ())
-        try:
-            await writing.whole()
-        except BudgetExceeded as error:
-            if writing.left == self.max_tokens:
-                raise
-            ctx.cut_short(error)
-        answer = writing.answer()
-        ctx.note(
-            f"{answer.large.written} of {answer.small.written + answer.large.written} tokens by {self.large} "
-            f"({answer.share:.0%}), which read {answer.large.read}; {answer.small.replaced} of {self.small} replaced"
-        )
-        return answer
+        return _Tokens(self, ctx, (await ctx.count(turns, model=self.small)).ids or ())
 
     async def _same_tokens(self, ctx: Context) -> None:
         small, large = await ctx.facts(self.small), await ctx.facts(self.large)
@@ -106,17 +65,12 @@ class TokenRoute(Node):
             )
 
 
-class _Writing:
+class _Tokens(Writing[TokenRoute]):
     """An answer while it is written."""
 
     def __init__(self, node: TokenRoute, ctx: Context, prompt: Sequence[int]) -> None:
-        self.node = node
-        self.ctx = ctx
+        super().__init__(node, ctx, threshold(node.by, node.above, node.share))
         self.ids = list(prompt)
-        self.left = node.max_tokens
-        self.spans: list[Span] = []
-        self.replaced = 0
-        self.threshold: Fixed | Rolling = threshold(node.by, node.above, node.share)
 
     async def whole(self) -> None:
         """Write until one of the models ends the answer, or it is as long as it may be."""
@@ -131,23 +85,6 @@ class _Writing:
             if decided is not None and decided.finish_reason == "stop":
                 return
 
-    def answer(self) -> Routed:
-        """What has been written."""
-        calls = self.ctx.calls()
-        roles: dict[Writer, str] = {"small": self.node.small, "large": self.node.large}
-        shares = {
-            by: Share(
-                written=sum(span.tokens for span in self.spans if span.by == by),
-                replaced=self.replaced if by == "small" else 0,
-                read=sum(
-                    (call.usage.prompt or 0) - (call.usage.cache_read or 0) for call in calls if call.model == role
-                ),
-                calls=sum(call.model == role for call in calls),
-            )
-            for by, role in roles.items()
-        }
-        return Routed(self.spans, shares["small"], shares["large"])
-
     async def _draft(self) -> Completion:
         """Let the small model write up to the first doubtful token."""
         above = self.threshold.above
@@ -155,19 +92,16 @@ class _Writing:
         until = Until(measure=self.node.by, above=above, seed=self.node.seed).written()
         drafted = await self._complete("small", "draft", most, {} if above == math.inf else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
+        if drafted.finish_reason == "cut" and not drafted.token_ids:
+            self.doubted.append(self.ctx.calls()[-1])
         return drafted
 
     async def _decide(self) -> Completion | None:
         """Let the large model give the token; None if it failed and the small one is to write the rest."""
-        try:
-            decided = await self._complete("large", "decide", self.left if self.threshold.above == -math.inf else 1)
-        except (BudgetExceeded, ReplayMiss):
-            raise
-        except BackendError as error:
-            if self.node.without_large == "fail":
-                raise
-            self.ctx.note(f"{self.node.small} wrote the rest, since {self.node.large} failed: {error}")
-            self.threshold = Fixed(math.inf)
+        decided = await self._of_large(
+            self._complete("large", "decide", self.left if self.threshold.above == -math.inf else 1)
+        )
+        if decided is None:
             return None
         if not decided.token_ids and decided.finish_reason != "stop":
             raise NodeError(f"{self.node.large} gave no token when it was asked for one; has its `extra` an `until`?")
@@ -176,13 +110,12 @@ class _Writing:
 
     async def _complete(self, by: Writer, purpose: str, most: int, extra: dict[str, Any] | None = None) -> Completion:
         """Have a model go on with the answer."""
-        role = self.node.small if by == "small" else self.node.large
         said = await self.ctx.complete(
-            prompt_token_ids=self.ids, model=role, purpose=purpose, max_tokens=most, extra=extra
+            prompt_token_ids=self.ids, model=self.roles[by], purpose=purpose, max_tokens=most, extra=extra
         )
         new = said.token_ids or ()
         self.ids += new
         self.left -= len(new)
         self.spans.append(Span(by, said.text, len(new)))
-        self.replaced += said.finish_reason == "cut" and by == "small"
+        self.replaced[by] += said.finish_reason == "cut" and by == "small"
         return said

@@ -402,7 +402,11 @@ def test_what_was_discarded_is_so_in_the_file(path: Path, make: Make) -> None:
         ledger.append(make(100, 30, node="answer/basic", item="1"))
         ledger.discard(run="r1", item="1", node="answer/basic")
         ledger.append(make(50, 3, node="answer/basic", item="1", started=time.time() + 1))
+        for request in ("one", "two"):
+            ledger.append(make(7, 3, node="answer/route", item="1", request_hash=request))
+        ledger.discard(run="r1", item="1", node="answer/route", request="two")
     statuses = [(call.node, call.status) for call in Ledger.load(path).calls]
     assert statuses == [(call.node, call.status) for call in ledger.calls]
-    assert [status for _, status in statuses].count("discarded") == 4
+    assert [status for _, status in statuses].count("discarded") == 5
+    assert statuses[-2:] == [("answer/route", "ok"), ("answer/route", "discarded")]
     assert Ledger.load(path).total() == ledger.total()

@@ -197,6 +197,14 @@ class TestCount:
         assert sent.get("add_special", sent.get("add_special_tokens")) is False
         assert sent.get("parse_special", True) is True
 
+    async def test_a_text_that_is_no_prompt_gets_nothing_added(self, server: Any, backend: OpenAIBackend) -> None:
+        llama(server)
+        server.reply("/tokenize", {"tokens": [7, 8]})
+        text = Request(model="m", prompt="</s>", extra={"add_special_tokens": False, "parse_special": False})
+        assert (await backend.count(text)).ids == (7, 8)
+        sent = server.calls("/tokenize")[0].json
+        assert (sent["content"], sent["add_special"], sent["parse_special"]) == ("</s>", False, False)
+
     async def test_vllm_counts_messages_and_prompts(self, server: Any, backend: OpenAIBackend) -> None:
         vllm(server)
         server.reply("/tokenize", {"count": 12, "max_model_len": 4096, "tokens": [0] * 12})

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from laconic.backends import wire
-from laconic.backends.request import Message, Request, TokenLogprob
+from laconic.backends.request import Completion, Message, Request, TokenLogprob
 from laconic.backends.streaming import whole
 from laconic.backends.usage import Usage
 from laconic.errors import BadRequest, MalformedAnswer
@@ -181,6 +181,20 @@ def test_logprobs_of_both_protocols(choice: dict[str, Any], alternatives: int, e
     answer = wire.decode(msgspec.json.encode({"choices": [choice]}), "url")
     completion = whole(answer, Usage(1, 1), started=0.0, alternatives=alternatives)
     assert completion.logprobs == expected
+
+
+def test_bytes_are_kept_where_the_text_is_not_theirs() -> None:
+    entries = [
+        {"token": "", "logprob": -1.0, "id": 1, "bytes": [195]},
+        {"token": "\ufffd", "logprob": -1.0, "id": 2, "bytes": [169]},
+        {"token": "é", "logprob": -1.0, "id": 3, "bytes": [195, 169]},
+        {"token": "", "logprob": -1.0, "id": 4, "bytes": []},
+        {"token": "a", "logprob": -1.0, "id": 5, "bytes": None},
+    ]
+    answer = wire.decode(msgspec.json.encode({"choices": [{"text": "éé", "logprobs": {"content": entries}}]}), "url")
+    completion = whole(answer, Usage(1, 5), started=0.0)
+    assert [entry.raw for entry in completion.logprobs or ()] == [b"\xc3", b"\xa9", b"", b"", b""]
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(completion)), Completion) == completion
 
 
 def test_token_ids_and_reasoning_where_vllm_puts_them() -> None:

@@ -1,0 +1,142 @@
+"""What kinds have in common in which a small and a large model write one answer: the fields, the course, the bill."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import Field
+
+from ..errors import BackendError, BudgetExceeded, ReplayMiss
+from ..orchestrator.node import ModelRole, Node
+from ..orchestrator.template import Template
+from .routed import Routed, Share, Span, Writer
+from .threshold import Fixed, Rolling
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ..accounting.call import Call
+    from ..orchestrator.context import Context
+
+Turns = list[dict[str, str]]
+"""What is asked, as a chat."""
+
+
+class TwoWriters(Node):
+    """The answer of two models, each stretch of it written by one of them.
+
+    It ends where the model whose turn it is ends it. If the budget does not suffice, what is written stands.
+    """
+
+    prompt: Template = Field(description="What the models are asked.")
+    system: Template | None = Field(default=None, description="The system message.")
+    small: ModelRole = Field(default="small", description="The role that writes.")
+    large: ModelRole = Field(default="large", description="The role that writes what the small one is in doubt about.")
+    above: float | None = Field(
+        default=None, description="A token with more doubt is the large model's: .inf for never, -.inf for always."
+    )
+    share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="In place of `above`: the share of tokens that the large model writes.",
+    )
+    seed: int = Field(default=0, description="With `by: random`: what is drawn from.")
+    max_tokens: int = Field(default=512, ge=1, description="Most tokens of the answer.")
+    without_large: Literal["fail", "small"] = Field(
+        default="fail", description="If the large model fails: fail, or let the small one write the rest."
+    )
+
+    def model_post_init(self, context: Any) -> None:
+        """Raises ValueError for fields that do not go together."""
+        if self.above is not None and self.share is not None:
+            raise ValueError("`above` and `share` both say how many tokens are the large model's; give one of them")
+        if self.above is not None and math.isnan(self.above):
+            raise ValueError("`above` is a number")
+        if self.small == self.large:
+            raise ValueError(f"`small` and `large` are the same role {self.small!r}")
+
+    async def run(self, ctx: Context) -> Routed:
+        """The answer. Raises NodeError for models that cannot do this together, BackendError, BudgetExceeded."""
+        turns = [{"role": "user", "content": ctx.text(self.prompt)}]
+        if self.system is not None:
+            turns.insert(0, {"role": "system", "content": ctx.text(self.system)})
+        writing = await self._begin(ctx, turns)
+        try:
+            await writing.whole()
+        except BudgetExceeded as error:
+            if writing.left == self.max_tokens:
+                raise
+            ctx.cut_short(error)
+        answer = writing.answer()
+        ctx.note(
+            f"{answer.large.written} of {answer.small.written + answer.large.written} tokens by {self.large} "
+            f"({answer.share:.0%}), which read {answer.large.read}; {answer.small.replaced} of {self.small} replaced"
+        )
+        return answer
+
+    @abstractmethod
+    async def _begin(self, ctx: Context, turns: Turns) -> Writing[Any]:
+        """An answer of which nothing is written yet. Raises NodeError if the models cannot do it."""
+
+
+Kind = TypeVar("Kind", bound=TwoWriters)
+Said = TypeVar("Said")
+
+
+class Writing(ABC, Generic[Kind]):
+    """An answer while it is written."""
+
+    def __init__(self, node: Kind, ctx: Context, threshold: Fixed | Rolling) -> None:
+        self.node = node
+        self.ctx = ctx
+        self.threshold = threshold
+        self.left = node.max_tokens
+        self.spans: list[Span] = []
+        self.replaced: dict[Writer, int] = {"small": 0, "large": 0}
+        self.doubted: list[Call] = []
+        """Calls of the small model of which no token will stand, once the large one has answered."""
+        self.roles: dict[Writer, str] = {"small": node.small, "large": node.large}
+
+    @abstractmethod
+    async def whole(self) -> None:
+        """Write until one of the models ends the answer, or it is as long as it may be."""
+
+    def answer(self) -> Routed:
+        """What has been written."""
+        calls = self.ctx.calls()
+        shares = {
+            by: Share(
+                written=sum(span.tokens for span in self.spans if span.by == by),
+                replaced=self.replaced[by],
+                read=sum(
+                    (call.usage.prompt or 0) - (call.usage.cache_read or 0) for call in calls if call.model == role
+                ),
+                calls=sum(call.model == role for call in calls),
+            )
+            for by, role in self.roles.items()
+        }
+        return Routed(self.spans, shares["small"], shares["large"])
+
+    async def _of_large(self, asked: Coroutine[Any, Any, Said]) -> Said | None:
+        """What the large model says; None if it failed and the small one is to write the rest.
+
+        Calls whose answers it replaces as a whole become `discarded` in the ledger.
+        """
+        try:
+            said = await asked
+        except (BudgetExceeded, ReplayMiss):
+            raise
+        except BackendError as error:
+            if self.node.without_large == "fail":
+                raise
+            self.ctx.note(f"{self.node.small} wrote the rest, since {self.node.large} failed: {error}")
+            self.threshold = Fixed(math.inf)
+            return None
+        finally:
+            doubted, self.doubted = self.doubted, []
+        for call in doubted:
+            self.ctx.discard_call(call)
+        return said
