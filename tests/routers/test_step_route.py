@@ -396,5 +396,5 @@ async def test_ids_are_handed_on_where_the_tokens_are_the_same() -> None:
      {"step": "word"}, {"step_tokens": 3}],
 )  # fmt: skip
 def test_fields_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="give one of them|is a number|same role|Input should be"):
+    with pytest.raises(ValueError, match=r"give one of them|is a number|same role|Input should be"):
         StepRoute(prompt="?", **fields)
