@@ -19,6 +19,7 @@ from .run import run
 from .runs import runs
 from .schema import schema
 from .serve_models import serve_models
+from .token_router import app as token_router
 
 __all__ = ["app", "main"]
 
@@ -43,6 +44,7 @@ for command in (run, batch, runs, ledger, audit, compare, demo, graph, schema, d
 app.add_typer(models, name="models")
 app.add_typer(protocol, name="protocol")
 app.add_typer(router, name="router")
+app.add_typer(token_router, name="token-router")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether two short answers say the same."""
+"""Whether two short answers, or two sentences, say the same."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def same_answer(one: str, other: str) -> bool:
         return abs(numbers[0] - numbers[1]) <= CLOSE * max(abs(numbers[0]), abs(numbers[1]))
     words = normalise(one)
     return bool(words) and words == normalise(other) and _numerals(one) == _numerals(other)
+
+
+def same_statement(one: str, other: str) -> bool:
+    """Whether two sentences have the same numbers in the same order, or, where there are none, the same words."""
+    numbers = _numerals(one), _numerals(other)
+    return numbers[0] == numbers[1] and (bool(numbers[0]) or normalise(one) == normalise(other))
 
 
 def _numerals(text: str) -> list[Fraction | str]:

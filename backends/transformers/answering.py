@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenizers.decoders import DecodeStream
@@ -16,6 +17,8 @@ from ..doubt import Until, read_until
 from ..request import Completion, FinishReason, Request, TokenLogprob
 from ..usage import Usage
 from .decoding import Chosen, Sampling, Stopped, decode, prompt_logprobs
+from .features import features, read_wanted, save_features
+from .router import router_for
 
 if TYPE_CHECKING:
     from .caches import Reading
@@ -47,6 +50,9 @@ class Answering:
         self._most = most
         self._tell = tell
         self._until: Until | None = read_until(request.extra["until"]) if "until" in request.extra else None
+        asks = None if self._until is None else self._until.router
+        self._router = None if asks is None else router_for(weights, asks.file, asks.digest)
+        self._features = read_wanted(request.extra["features"], len(ids)) if "features" in request.extra else None
         self._sampling = Sampling(
             temperature=request.temperature,
             top_p=request.top_p,
@@ -61,6 +67,11 @@ class Answering:
         self._began = 0.0
         self._first: float | None = None
 
+    @property
+    def reads_anew(self) -> bool:
+        """Whether it wants to know something about each token of the prompt, those that were read before too."""
+        return self.request.prompt_logprobs or self._features is not None
+
     def run(self, reading: Reading) -> None:
         """Answer, until the answer ends, is as long as it may be, or is stopped. Blocks."""
         self.kept = len(reading.ids)
@@ -73,7 +84,12 @@ class Answering:
         """Why it ended."""
         if self.request.prompt_logprobs:
             self._prompt_logprobs = tuple(prompt_logprobs(self.weights, reading, self.ids, self.stopped))
-        for token in decode(self.weights, reading, self.ids, self._sampling, self._until, self.stopped):
+        if self._features is not None:
+            found = features(self.weights, reading, self.ids, self._features.start, self.stopped)
+            save_features(Path(self._features.file), found, self.weights.ends)
+            return "cut"
+        tokens = decode(self.weights, reading, self.ids, self._sampling, self._until, self._router, self.stopped)
+        for token in tokens:
             self.generated += 1
             if self._until is not None and token.doubt is not None and token.doubt > self._until.above:
                 return "cut"

@@ -27,7 +27,7 @@ from .weights import Settings, Weights, first_line, load
 READINGS = 16
 """How many prompts stay read, so that calls which go on with one of them read only what is new. Where more answers than
 these are written in turn, each call reads its whole prompt again."""
-FIELDS = frozenset({"until", "logit_bias"})
+FIELDS = frozenset({"until", "logit_bias", "features"})
 """What `Request.extra` may hold."""
 MOST_LOGPROBS = 100
 
@@ -36,7 +36,8 @@ class TransformersBackend:
     """Runs a model in this process. Calls wait for each other; what they read stays read, as in a prefix cache.
 
     `Request.extra` may hold `until`, before which token the call is to end (`laconic.backends.doubt`): the token that
-    ends it is counted, as it was generated, and is not in the answer, whose `finish_reason` is `cut`.
+    ends it is counted, as it was generated, and is not in the answer, whose `finish_reason` is `cut`. With `features`
+    (`features.py`) it only reads its prompt, and leaves what it thinks of that in a file.
     """
 
     name = "transformers"
@@ -122,6 +123,7 @@ class TransformersBackend:
             root=self.settings.folder,
             parameters=weights.parameters,
             vocabulary=weights.vocabulary_digest,
+            weights=weights.digest,
         )
 
     async def counters(self) -> Counters | None:
@@ -208,7 +210,7 @@ class TransformersBackend:
 
     def _run(self, answering: Answering) -> None:
         ids = answering.ids
-        reading = new_reading() if answering.request.prompt_logprobs else self._readings.best(ids)
+        reading = new_reading() if answering.reads_anew else self._readings.best(ids)
         known = len(reading.ids)
         try:
             answering.run(reading)

@@ -15,6 +15,7 @@ from .doubts import doubt
 
 if TYPE_CHECKING:
     from .caches import Reading
+    from .router import Router
     from .weights import Weights
 
 PREFILL = 256
@@ -52,12 +53,18 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode(
-    weights: Weights, reading: Reading, ids: Sequence[int], how: Sampling, until: Until | None, stopped: Event
+    weights: Weights,
+    reading: Reading,
+    ids: Sequence[int],
+    how: Sampling,
+    until: Until | None,
+    router: Router | None,
+    stopped: Event,
 ) -> Iterator[Chosen]:
     """Choose token after token behind `ids`, of which `reading` has read a part, for as long as it is asked to.
 
     A token is read when the next one is asked for; `reading` then holds it. Runs the model: call it in a thread.
-    Raises Stopped once `stopped` is set, between two passes.
+    `router` is what `until` asks, if that is what it asks. Raises Stopped once `stopped` is set, between two passes.
     """
     import torch
 
@@ -65,7 +72,7 @@ def decode(
     unread = list(ids[len(reading.ids) :])
     with torch.inference_mode():
         while True:
-            logits = _read(weights, reading, unread, stopped)
+            logits, hidden = _read_all(weights, reading, unread, stopped, hidden=router is not None)
             position = len(reading.ids)
             for token, added in how.bias.items():
                 logits[token] += added
@@ -76,7 +83,7 @@ def decode(
                 chosen,
                 float(logprobs[chosen]),
                 tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)),
-                None if until is None else doubt(until, logits, position),
+                None if until is None else _doubt(until, router, logits, hidden, chosen, position),
             )
             unread = [chosen]
 
@@ -92,20 +99,33 @@ def prompt_logprobs(weights: Weights, reading: Reading, ids: Sequence[int], stop
     with torch.inference_mode():
         for start in range(0, len(ids) - 1, PREFILL):
             piece = list(ids[start : min(start + PREFILL, len(ids) - 1)])
-            out = _forward(weights, reading, piece, stopped, logits=len(piece))
+            out = read(weights, reading, piece, stopped, logits=len(piece))
             following = torch.tensor(ids[start + 1 : start + 1 + len(piece)], device=weights.device)
             found += out.logits[0].float().log_softmax(-1).gather(-1, following[:, None])[:, 0].tolist()
     return found
 
 
-def _read(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event) -> Any:
-    """Logits behind the last of `ids`."""
+def _doubt(until: Until, router: Router | None, logits: Any, hidden: Any, chosen: int, position: int) -> float:
+    import torch
+
+    if router is None:
+        return doubt(until, logits, position)
+    return float(router.doubts(logits[None], hidden[None], torch.tensor([chosen], device=logits.device)))
+
+
+def _read_all(
+    weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event, *, hidden: bool
+) -> tuple[Any, Any | None]:
+    """Logits behind the last of `ids`, and the last layer's hidden state there if it is wanted."""
     for start in range(0, len(ids), PREFILL):
-        out = _forward(weights, reading, ids[start : start + PREFILL], stopped, logits=1)
-    return out.logits[0, -1].float()
+        out = read(weights, reading, ids[start : start + PREFILL], stopped, logits=1, hidden=hidden)
+    return out.logits[0, -1].float(), out.hidden_states[-1][0, -1] if hidden else None
 
 
-def _forward(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event, *, logits: int) -> Any:
+def read(
+    weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event, *, logits: int, hidden: bool = False
+) -> Any:
+    """One pass over `ids`, the next that `reading` has not read: logits of the last so many, hidden states of all."""
     import torch
 
     if stopped.is_set():
@@ -115,6 +135,7 @@ def _forward(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Ev
         past_key_values=reading.cache,
         use_cache=True,
         logits_to_keep=logits,
+        output_hidden_states=hidden,
     )
     reading.ids += ids
     return out

@@ -17,6 +17,7 @@ import msgspec
 
 from ...errors import BackendError, FlowError, ModelFileError
 from ..tokenizers import FileTokenizer
+from .digest import weights_digest
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -52,6 +53,8 @@ class Weights:
         """Where the model computes: one pass at a time uses all cores."""
         self.vocabulary_digest = vocabulary_digest(tokenizer)
         """What tells whether two models mean the same by token ids."""
+        self.digest = weights_digest(Path(settings.folder).expanduser(), settings.skip)
+        """What tells whether two models have the same weights; None where the files do not show it."""
 
 
 _loaded: weakref.WeakValueDictionary[Settings, Weights] = weakref.WeakValueDictionary()
