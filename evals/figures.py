@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from .rows import Row
+from .rows import Row, Spent
 from .statistics import Interval, percentile_interval, resampled_means, wilson
 
 
@@ -47,6 +47,8 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
     cached: int
     completion: int
     total: int
+    roles: dict[str, Spent] = {}
+    """The tokens by the role that was asked, where items are asked one by one."""
     tokens: Measured
     """Tokens an item, mean."""
     per_correct: float | None
@@ -69,6 +71,8 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
     """Which of prompt, cached, completion are lower bounds."""
     estimated: int = 0
+    outputs: dict[str, Measured] = {}
+    """Means of the flow's other outputs, of those that are numbers."""
     versus: Versus | None = None
 
     def at_least(self, field: str) -> bool:
@@ -100,6 +104,7 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
         cached=sum(row.cached for row in rows),
         completion=sum(row.completion for row in rows),
         total=spent,
+        roles=_roles(rows),
         tokens=_measured(total, drawn_total),
         per_correct=spent / right if right else None,
         per_f1=spent / worth if worth else None,
@@ -116,8 +121,29 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
             field for field in ("prompt", "cached", "completion") if any(field in row.unknown for row in rows)
         ),
         estimated=sum(row.estimated for row in rows),
+        outputs=_outputs(rows),
         versus=None if first is None else _versus(first[0], first[1], rows),
     )
+
+
+def _roles(rows: Sequence[Row]) -> dict[str, Spent]:
+    roles = sorted({role for row in rows for role in row.roles})
+    spent = {role: [row.roles[role] for row in rows if role in row.roles] for role in roles}
+    return {
+        role: Spent(sum(s.prompt for s in each), sum(s.cached for s in each), sum(s.completion for s in each))
+        for role, each in spent.items()
+    }
+
+
+def _outputs(rows: Sequence[Row]) -> dict[str, Measured]:
+    """Means over the items that have them; an output that is not a number in one of them has no mean."""
+    found = {}
+    for name in dict.fromkeys(name for row in rows for name in row.outputs):
+        values = [row.outputs[name] for row in rows if name in row.outputs]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            numbers = [float(value) for value in values]
+            found[name] = _measured(numbers, resampled_means([numbers])[0])
+    return found
 
 
 def _versus(name: str, others: Sequence[Row], rows: Sequence[Row]) -> Versus | None:

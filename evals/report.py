@@ -11,6 +11,7 @@ import msgspec
 from .comparison import Comparison
 from .figures import FlowFigures, Measured
 from .provenance import Provenance
+from .rows import Spent
 from .scoring import MEASURES, TEXT, Measure
 from .statistics import RESAMPLES
 
@@ -37,6 +38,8 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
 
     measure = _measure(figures)
     talk = any(f.messages.value for f in figures)
+    roles = sorted({role for f in figures for role in f.roles})
+    numbers = list(dict.fromkeys(name for f in figures for name in f.outputs))
     worth: list[Line] = [(measure.exact, each(lambda f: _percent(f.em)))]
     price: list[Line] = [(f"tokens for one {measure.right}", each(lambda f: _ratio_of(f, f.per_correct)))]
     if measure.partial:
@@ -51,11 +54,13 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
         ("  of them cached", tokens("cached")),
         ("completion tokens", tokens("completion")),
         *([("  of them messages, a question", each(lambda f: _whole(f.messages)))] if talk else []),
+        *([line for role in roles for line in _by(role, figures)] if len(roles) > 1 else []),
         ("all tokens", tokens("total")),
         ("  as published:rewoo sums them", each(lambda f: f"{f.published:,}")),
         ("calls", each(lambda f: f"{f.calls:,}")),
         ("steps a question", each(lambda f: f"{f.steps:.1f}")),
         ("seconds a question", each(lambda f: f"{f.seconds:.1f}")),
+        *((f"output {name}", [_number(f.outputs.get(name)) for f in figures]) for name in numbers),
     ]
     for name, field in (("failed", "failed"), ("ended by a budget", "budget"), ("server did not answer", "unserved")):
         if name == "failed" or any(getattr(f, field) for f in figures):
@@ -75,6 +80,15 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
             found.append(("  prompt tokens, ratio", each(lambda f: _times(f.versus.prompt) if f.versus else "")))
             found.append(("  message tokens, ratio", each(lambda f: _times(f.versus.messages) if f.versus else "")))
     return found
+
+
+def _by(role: str, figures: Sequence[FlowFigures]) -> list[Line]:
+    """What one role did: the tokens it had to compute of prompts, and those it wrote."""
+    spent = [f.roles.get(role, Spent()) for f in figures]
+    return [
+        (f"  prompt tokens computed by {role}", [f"{s.computed:,}" for s in spent]),
+        (f"  completion tokens of {role}", [f"{s.completion:,}" for s in spent]),
+    ]
 
 
 def rich_table(figures: Sequence[FlowFigures], title: str | None = None) -> Table:
@@ -183,6 +197,13 @@ def _whole(measured: Measured, signed: bool = False) -> str:
     sign = "+" if signed else ""
     low, high = measured.interval
     return f"{measured.value:{sign},.0f} [{low:{sign},.0f}, {high:{sign},.0f}]"
+
+
+def _number(measured: Measured | None) -> str:
+    if measured is None:
+        return ""
+    low, high = measured.interval
+    return f"{measured.value:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def _times(measured: Measured | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ from ...errors import BadRequest
 from ..doubt import Until, read_until
 from ..request import Completion, FinishReason, Request, TokenLogprob
 from ..usage import Usage
-from .decoding import Chosen, Sampling, Stopped, decode, prompt_logprobs
-from .features import features, read_wanted, save_features
+from .decoding import Choosing, Chosen, Sampling, Stopped, prompt_logprobs, read
+from .features import features, read_features, save_features
+from .passes import Answer, Seen, Wanted
 from .router import router_for
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ BEFORE = 8
 
 
 class Answering:
-    """A request that a model answers in a thread; whoever waits for it may stop it at any token."""
+    """A request that a model answers in its thread; whoever waits for it may stop it at any token."""
 
     def __init__(
         self, weights: Weights, request: Request, ids: Sequence[int], most: int, tell: Callable[[str], None] | None
     ) -> None:
         """`ids`: the prompt. `most`: tokens to generate. `tell`: called with each piece of text, in the thread.
 
-        Raises `BadRequest` for an `until` or a `logit_bias` that is not well formed.
+        Raises `BadRequest` for an `until`, `features` or a `logit_bias` that is not well formed, and for a router of
+        other models.
         """
         self.weights = weights
         self.request = request
@@ -50,16 +52,17 @@ class Answering:
         self._most = most
         self._tell = tell
         self._until: Until | None = read_until(request.extra["until"]) if "until" in request.extra else None
-        asks = None if self._until is None else self._until.router
-        self._router = None if asks is None else router_for(weights, asks.file, asks.digest)
-        self._features = read_wanted(request.extra["features"], len(ids)) if "features" in request.extra else None
-        self._sampling = Sampling(
+        asked = None if self._until is None else self._until.router
+        self._router = None if asked is None else router_for(weights, asked.file, asked.digest)
+        self._features = read_features(request.extra["features"], len(ids)) if "features" in request.extra else None
+        sampling = Sampling(
             temperature=request.temperature,
             top_p=request.top_p,
             seed=request.seed,
             bias=_bias(request, weights.vocabulary),
             alternatives=request.logprobs or 0,
         )
+        self._choosing = Choosing(sampling, self._until, self._router)
         self._tokens: list[Chosen] = []
         self._text = _Text(weights, request.stop, ids[-BEFORE:])
         self._prompt_logprobs: tuple[float | None, ...] | None = None
@@ -72,24 +75,26 @@ class Answering:
         """Whether it wants to know something about each token of the prompt, those that were read before too."""
         return self.request.prompt_logprobs or self._features is not None
 
-    def run(self, reading: Reading) -> None:
-        """Answer, until the answer ends, is as long as it may be, or is stopped. Blocks."""
+    def passes(self, reading: Reading) -> Answer:
+        """Answer, until the answer ends, is as long as it may be, or is stopped."""
         self.kept = len(reading.ids)
         self._began = time.monotonic()
         with suppress(Stopped):
-            self._finish = self._answer(reading)
+            self._finish = yield from self._answer(reading)
         self._tell_piece(self._text.rest())
 
-    def _answer(self, reading: Reading) -> FinishReason:
+    def _answer(self, reading: Reading) -> Generator[Wanted, Seen, FinishReason]:
         """Why it ended."""
         if self.request.prompt_logprobs:
-            self._prompt_logprobs = tuple(prompt_logprobs(self.weights, reading, self.ids, self.stopped))
+            self._prompt_logprobs = tuple((yield from prompt_logprobs(reading, self.ids, self.stopped)))
         if self._features is not None:
-            found = features(self.weights, reading, self.ids, self._features.start, self.stopped)
+            found = yield from features(self.weights, reading, self.ids, self._features.start, self.stopped)
             save_features(Path(self._features.file), found, self.weights.ends)
             return "cut"
-        tokens = decode(self.weights, reading, self.ids, self._sampling, self._until, self._router, self.stopped)
-        for token in tokens:
+        unread = self.ids[len(reading.ids) :]
+        while True:
+            seen = yield from read(reading, unread, self.stopped, hidden=self._router is not None)
+            token = self._choosing.choose(seen, len(reading.ids))
             self.generated += 1
             if self._until is not None and token.doubt is not None and token.doubt > self._until.above:
                 return "cut"
@@ -100,7 +105,7 @@ class Answering:
                 return "stop"
             if self.generated == self._most:
                 return "length"
-        raise AssertionError("decoding ends only where it is stopped")
+            unread = [token.id]
 
     def completion(self, model: str) -> Completion:
         """What has been answered so far."""

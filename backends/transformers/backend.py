@@ -1,4 +1,4 @@
-"""`TransformersBackend`: a model run by transformers in this process, one call at a time."""
+"""`TransformersBackend`: a model run by transformers in this process, whose calls share its passes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from ..backend import Count, Counters, ServerFacts
 from ..request import Completion, Delta, OnDelta, Request
 from .answering import Answering
 from .caches import Readings, new_reading
+from .passes import Answer
 from .weights import Settings, Weights, first_line, load
 
-READINGS = 16
+READINGS = 32
 """How many prompts stay read, so that calls which go on with one of them read only what is new. Where more answers than
 these are written in turn, each call reads its whole prompt again."""
 FIELDS = frozenset({"until", "logit_bias", "features"})
@@ -33,7 +34,7 @@ MOST_LOGPROBS = 100
 
 
 class TransformersBackend:
-    """Runs a model in this process. Calls wait for each other; what they read stays read, as in a prefix cache.
+    """Runs a model in this process. Calls at one time share its passes; what is read stays read, as in a prefix cache.
 
     `Request.extra` may hold `until`, before which token the call is to end (`laconic.backends.doubt`): the token that
     ends it is counted, as it was generated, and is not in the answer, whose `finish_reason` is `cut`. With `features`
@@ -137,19 +138,19 @@ class TransformersBackend:
         self._readings.clear()
 
     async def _answered(self, answering: Answering) -> None:
-        """Have the model's thread answer, after all that were asked before; waiting takes up no time of its own.
+        """Have the model's thread answer; to wait for the first pass takes up no time of its own.
 
         Raises `BackendTimeout` and `BackendError`. A timeout and a cancellation carry what was said until then.
         """
         loop = asyncio.get_running_loop()
         begun = asyncio.Event()
 
-        def run() -> None:
+        def passes() -> Answer:
             with suppress(RuntimeError):  # nobody waits any longer, the loop is closed
                 loop.call_soon_threadsafe(begun.set)
-            self._run(answering)
+            yield from self._passes(answering)
 
-        asked = answering.weights.thread.submit(run)
+        asked = answering.weights.passes.submit(answering.weights, passes())
         working = asyncio.wrap_future(asked)
         beginning = asyncio.ensure_future(begun.wait())
         either: list[asyncio.Future[Any]] = [beginning, working]
@@ -208,12 +209,12 @@ class TransformersBackend:
             )
         return wanted
 
-    def _run(self, answering: Answering) -> None:
+    def _passes(self, answering: Answering) -> Answer:
         ids = answering.ids
         reading = new_reading() if answering.reads_anew else self._readings.best(ids)
         known = len(reading.ids)
         try:
-            answering.run(reading)
+            yield from answering.passes(reading)
         finally:
             self._counters += Counters(len(ids) - known, known, answering.generated, 1)
         self._readings.keep(reading)  # one that failed may be half written

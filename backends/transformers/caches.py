@@ -39,11 +39,16 @@ class Reading:
         return not any(getattr(layer, "is_sliding", False) for layer in self.cache.layers)
 
 
-def new_reading() -> Reading:
-    """One of nothing yet."""
+def new_cache() -> Any:
+    """Keys and values of nothing yet."""
     from transformers import DynamicCache
 
-    return Reading(DynamicCache())
+    return DynamicCache()
+
+
+def new_reading() -> Reading:
+    """One of nothing yet."""
+    return Reading(new_cache())
 
 
 class Readings:

@@ -1,9 +1,9 @@
-"""Decoding: from a prompt's token ids to token after token, chosen as a request says."""
+"""Decoding: reading a prompt, and choosing the token behind it as a request says."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from hashlib import blake2b
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ import msgspec
 
 from ..doubt import Until
 from .doubts import doubt
+from .passes import Seen, Wanted
 
 if TYPE_CHECKING:
     from .caches import Reading
     from .router import Router
-    from .weights import Weights
 
 PREFILL = 256
-"""Tokens of a prompt that are read in one pass."""
+"""Tokens of a prompt that are read in one pass, so that the answers of others get on meanwhile."""
 GREEDY = 1e-5
 """A temperature below which the likeliest token is as good as certain."""
 
@@ -52,93 +52,69 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """How many of the likeliest tokens are told of each chosen one."""
 
 
-def decode(
-    weights: Weights,
-    reading: Reading,
-    ids: Sequence[int],
-    how: Sampling,
-    until: Until | None,
-    router: Router | None,
-    stopped: Event,
-) -> Iterator[Chosen]:
-    """Choose token after token behind `ids`, of which `reading` has read a part, for as long as it is asked to.
+class Choosing:
+    """How the tokens of one answer are chosen."""
 
-    A token is read when the next one is asked for; `reading` then holds it. Runs the model: call it in a thread.
-    `router` is what `until` asks, if that is what it asks. Raises Stopped once `stopped` is set, between two passes.
-    """
-    import torch
+    def __init__(self, how: Sampling, until: Until | None, router: Router | None = None) -> None:
+        """`router`: what `until` asks, if that is what it asks."""
+        self._how = how
+        self._until = until
+        self._router = router
+        self._seed = secrets.randbits(63) if how.seed is None else how.seed
 
-    seed = secrets.randbits(63) if how.seed is None else how.seed
-    unread = list(ids[len(reading.ids) :])
-    with torch.inference_mode():
-        while True:
-            logits, hidden = _read_all(weights, reading, unread, stopped, hidden=router is not None)
-            position = len(reading.ids)
-            for token, added in how.bias.items():
-                logits[token] += added
-            chosen = _choose(logits, how, seed, position)
-            logprobs = logits.log_softmax(-1)
-            likeliest = logprobs.topk(how.alternatives)
-            yield Chosen(
-                chosen,
-                float(logprobs[chosen]),
-                tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)),
-                None if until is None else _doubt(until, router, logits, hidden, chosen, position),
-            )
-            unread = [chosen]
+    def choose(self, seen: Seen, position: int) -> Chosen:
+        """The token at `position`, which is behind those seen last."""
+        logits = seen.logits[-1]
+        for token, added in self._how.bias.items():
+            logits[token] += added
+        chosen = _choose(logits, self._how, self._seed, position)
+        logprobs = logits.log_softmax(-1)
+        likeliest = logprobs.topk(self._how.alternatives)
+        return Chosen(
+            chosen,
+            float(logprobs[chosen]),
+            tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)),
+            None if self._until is None else self._doubt(self._until, seen, chosen, position),
+        )
+
+    def _doubt(self, until: Until, seen: Seen, chosen: int, position: int) -> float:
+        if self._router is None:
+            return doubt(until, seen.logits[-1], position)
+        return self._router.doubt(seen.logits[-1], seen.hidden[-1], chosen)
 
 
-def prompt_logprobs(weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event) -> list[float | None]:
+def read(
+    reading: Reading, ids: Sequence[int], stopped: Event, *, hidden: bool = False
+) -> Generator[Wanted, Seen, Seen]:
+    """What is behind the last of `ids`, which are read on. Raises Stopped once `stopped` is set, between two passes."""
+    for start in range(0, len(ids), PREFILL):
+        seen = yield from one_pass(Wanted(reading, ids[start : start + PREFILL], hidden=hidden), stopped)
+    return seen
+
+
+def prompt_logprobs(
+    reading: Reading, ids: Sequence[int], stopped: Event
+) -> Generator[Wanted, Seen, list[float | None]]:
     """The log probability of each token of a prompt after those before it, None for the first; reads all but the last.
 
-    `reading` is a new one. Raises Stopped as `decode` does.
+    `reading` is a new one. Raises Stopped as `read` does.
     """
     import torch
 
     found: list[float | None] = [None]
-    with torch.inference_mode():
-        for start in range(0, len(ids) - 1, PREFILL):
-            piece = list(ids[start : min(start + PREFILL, len(ids) - 1)])
-            out = read(weights, reading, piece, stopped, logits=len(piece))
-            following = torch.tensor(ids[start + 1 : start + 1 + len(piece)], device=weights.device)
-            found += out.logits[0].float().log_softmax(-1).gather(-1, following[:, None])[:, 0].tolist()
+    for start in range(0, len(ids) - 1, PREFILL):
+        piece = ids[start : min(start + PREFILL, len(ids) - 1)]
+        seen = yield from one_pass(Wanted(reading, piece, every=True), stopped)
+        following = torch.tensor(ids[start + 1 : start + 1 + len(piece)], device=seen.logits.device)
+        found += seen.logits.log_softmax(-1).gather(-1, following[:, None])[:, 0].tolist()
     return found
 
 
-def _doubt(until: Until, router: Router | None, logits: Any, hidden: Any, chosen: int, position: int) -> float:
-    import torch
-
-    if router is None:
-        return doubt(until, logits, position)
-    return float(router.doubts(logits[None], hidden[None], torch.tensor([chosen], device=logits.device)))
-
-
-def _read_all(
-    weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event, *, hidden: bool
-) -> tuple[Any, Any | None]:
-    """Logits behind the last of `ids`, and the last layer's hidden state there if it is wanted."""
-    for start in range(0, len(ids), PREFILL):
-        out = read(weights, reading, ids[start : start + PREFILL], stopped, logits=1, hidden=hidden)
-    return out.logits[0, -1].float(), out.hidden_states[-1][0, -1] if hidden else None
-
-
-def read(
-    weights: Weights, reading: Reading, ids: Sequence[int], stopped: Event, *, logits: int, hidden: bool = False
-) -> Any:
-    """One pass over `ids`, the next that `reading` has not read: logits of the last so many, hidden states of all."""
-    import torch
-
+def one_pass(wanted: Wanted, stopped: Event) -> Generator[Wanted, Seen, Seen]:
+    """What comes of one pass. Raises Stopped once `stopped` is set."""
     if stopped.is_set():
         raise Stopped
-    out = weights.model(
-        input_ids=torch.tensor([list(ids)], device=weights.device),
-        past_key_values=reading.cache,
-        use_cache=True,
-        logits_to_keep=logits,
-        output_hidden_states=hidden,
-    )
-    reading.ids += ids
-    return out
+    return (yield wanted)
 
 
 def _choose(logits: Any, how: Sampling, seed: int, position: int) -> int:

@@ -1,12 +1,12 @@
 """Features: what a model thinks at each place of a text that another has written, in one pass over it.
 
 A call whose `Request.extra` holds `features` reads its prompt, generates nothing, and leaves the features in a file; what
-it says is a `Wanted`.
+it says is a `Features`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ import msgspec
 
 from ...errors import BackendError, BadRequest
 from ..doubt import TOP
-from .decoding import PREFILL, read
+from .decoding import PREFILL, one_pass
+from .passes import Seen, Wanted
 
 if TYPE_CHECKING:
     from .caches import Reading
@@ -25,7 +26,7 @@ LARGEST = 65504.0
 """Of a float16, in which features are kept."""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Features(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which features are wanted, and where: `Request.extra["features"]`, as plain data."""
 
     file: str
@@ -35,10 +36,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     following ones, and about the one behind the prompt."""
 
 
-def read_wanted(written: Any, prompt: int) -> Wanted:
+def read_features(written: Any, prompt: int) -> Features:
     """The `features` of a request whose prompt has so many tokens. Raises `BadRequest` if it is not well formed."""
     try:
-        wanted = msgspec.convert(written, Wanted)
+        wanted = msgspec.convert(written, Features)
     except msgspec.ValidationError as error:
         raise BadRequest(f"`features` cannot be used: {error}") from error
     if not 0 < wanted.start <= prompt:
@@ -46,34 +47,35 @@ def read_wanted(written: Any, prompt: int) -> Wanted:
     return wanted
 
 
-def features(weights: Weights, reading: Reading, ids: Sequence[int], start: int, stopped: Event) -> dict[str, Any]:
+def features(
+    weights: Weights, reading: Reading, ids: Sequence[int], start: int, stopped: Event
+) -> Generator[Wanted, Seen, dict[str, Any]]:
     """What the model thinks about each token of `ids` from `start` on, and about the next, before it sees it.
 
     For each of n tokens: `logits` [n, 100], the likeliest; `total` [n], the logarithm of the sum of all exponentials;
     `hidden` [n, hidden], the last layer's; `token` [n], the likeliest; `embedding` [n, hidden], that token's. `reading`
-    is a new one. Raises Stopped as decoding does.
+    is a new one. Raises Stopped once `stopped` is set, between two passes.
     """
     import torch
 
     parts: list[dict[str, Any]] = []
     embeddings = weights.model.get_input_embeddings()
-    with torch.inference_mode():
-        for begin in range(0, len(ids), PREFILL):
-            piece = list(ids[begin : begin + PREFILL])
-            unasked = min(len(piece), max(0, start - 1 - begin))
-            out = read(weights, reading, piece, stopped, logits=len(piece), hidden=True)
-            logits = out.logits[0, unasked:].float()
-            likeliest = logits.topk(TOP)
-            token = likeliest.indices[:, 0]
-            parts.append(
-                {
-                    "logits": _half(likeliest.values),
-                    "total": logits.logsumexp(-1).cpu(),
-                    "hidden": _half(out.hidden_states[-1][0, unasked:]),
-                    "token": token.int().cpu(),
-                    "embedding": _half(embeddings(token)),
-                }
-            )
+    for begin in range(0, len(ids), PREFILL):
+        piece = ids[begin : begin + PREFILL]
+        unasked = min(len(piece), max(0, start - 1 - begin))
+        seen = yield from one_pass(Wanted(reading, piece, every=True, hidden=True), stopped)
+        logits = seen.logits[unasked:]
+        likeliest = logits.topk(TOP)
+        token = likeliest.indices[:, 0]
+        parts.append(
+            {
+                "logits": _half(likeliest.values),
+                "total": logits.logsumexp(-1).cpu(),
+                "hidden": _half(seen.hidden[unasked:]),
+                "token": token.int().cpu(),
+                "embedding": _half(embeddings(token)),
+            }
+        )
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

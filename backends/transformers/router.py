@@ -27,13 +27,13 @@ class Router:
         self._network = network
         self._embeddings = embeddings
 
-    def doubts(self, logits: Any, hidden: Any, tokens: Any) -> Any:
-        """How likely each token is to lead elsewhere than the large model's, 0 to 1.
+    def doubt(self, logits: Any, hidden: Any, token: int) -> float:
+        """How likely the token is to lead elsewhere than the large model's, 0 to 1.
 
-        Shapes [n, vocabulary], [n, hidden], [n] -> [n]; `tokens` are those that were chosen.
+        `token` is the one that was chosen; `logits` [vocabulary] and `hidden` [hidden] are those that it comes from.
         """
-        top = logits.topk(TOP).values
-        return forward(self._network, top.float(), hidden.float(), self._embeddings(tokens).float()).sigmoid()
+        top, embedding = logits.topk(TOP).values, self._embeddings.weight[token]
+        return float(forward(self._network, *(part.float()[None] for part in (top, hidden, embedding))).sigmoid())
 
 
 def build(shape: Shape) -> Any:

@@ -7,7 +7,6 @@ import json
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 from ...errors import BackendError, FlowError, ModelFileError
 from ..tokenizers import FileTokenizer
 from .digest import weights_digest
+from .passes import Passes, packs
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -49,8 +49,10 @@ class Weights:
         """Tokens that end an answer."""
         self.whole: Weights | None = None
         """The model that layers are left out of: it stays in memory for whoever asks for it later."""
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="laconic-transformers")
-        """Where the model computes: one pass at a time uses all cores."""
+        self.packs = packs(model)
+        """Whether its answers can share passes."""
+        self.passes = Passes()
+        """Where it computes."""
         self.vocabulary_digest = vocabulary_digest(tokenizer)
         """What tells whether two models mean the same by token ids."""
         self.digest = weights_digest(Path(settings.folder).expanduser(), settings.skip)
@@ -83,7 +85,7 @@ def _without(settings: Settings) -> Weights:
     if whole is None:
         whole = _loaded[whole_settings] = _whole(whole_settings)
     smaller = Weights(_fewer_layers(whole.model, settings.skip), whole.tokenizer, settings)
-    smaller.whole, smaller.thread = whole, whole.thread
+    smaller.whole, smaller.passes = whole, whole.passes
     return smaller
 
 

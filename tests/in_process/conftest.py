@@ -17,7 +17,7 @@ TEMPLATE = (
 )
 
 
-def write_model(folder: Path, *, seed: int, layers: int = 4, vocabulary: int = 1879) -> Path:
+def write_model(folder: Path, *, seed: int, layers: int = 4, vocabulary: int = 1879, window: int | None = None) -> Path:
     """A model whose next token depends on all before it, in a folder as transformers writes one."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -34,6 +34,9 @@ def write_model(folder: Path, *, seed: int, layers: int = 4, vocabulary: int = 1
         initializer_range=0.4,
         eos_token_id=0,
         tie_word_embeddings=True,
+        use_sliding_window=window is not None,
+        sliding_window=window,
+        max_window_layers=1,
     )
     Qwen2ForCausalLM(config).save_pretrained(folder)
     shutil.copy(TOKENIZER, folder / "tokenizer.json")
@@ -69,5 +72,13 @@ async def small(small_folder: Path):
 @pytest.fixture
 async def large(large_folder: Path):
     backend = TransformersBackend(large_folder, name="large")
+    yield backend
+    await backend.aclose()
+
+
+@pytest.fixture
+async def forgetful(tmp_path: Path):
+    """A model whose layers see the last four tokens only."""
+    backend = TransformersBackend(write_model(tmp_path / "forgetful", seed=5, window=4), name="small")
     yield backend
     await backend.aclose()
