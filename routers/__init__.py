@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .routed import Routed, Share, Span
     from .router_file import load_router, save_router
     from .single_token import decide_by_token
+    from .token_labels import TokenLabels
     from .token_route import TokenRoute
     from .trained import TrainedRouter, train
 
@@ -64,6 +65,7 @@ __all__ = [
     "Schema",
     "Share",
     "Span",
+    "TokenLabels",
     "TokenLikelihood",
     "TokenRoute",
     "TrainedRouter",
@@ -102,6 +104,7 @@ __getattr__, __dir__ = lazily(
         "routed": ("Routed", "Share", "Span"),
         "router_file": ("load_router", "save_router"),
         "single_token": ("decide_by_token",),
+        "token_labels": ("TokenLabels",),
         "token_route": ("TokenRoute",),
         "trained": ("TrainedRouter", "train"),
     },
