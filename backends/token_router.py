@@ -1,7 +1,7 @@
 """The file of a neural router of tokens: what it says of itself, read without PyTorch.
 
-The network stands in `transformers/router.py`. It watches one model, and was trained to ask for the tokens of one other;
-for any other it is refused, since what it learned from hidden states means nothing there.
+The network stands in `transformers/router.py`. It watches one model, and was trained to ask for the tokens of one
+other; for any other it is refused, since what it learned from hidden states means nothing there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from hashlib import blake2b
 from pathlib import Path
+
 import msgspec
 
 from ..errors import ModelFileError

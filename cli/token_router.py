@@ -181,12 +181,13 @@ def judge_token_router(
         raise InputError(f"the router {str(router)!r} learned from every question in {str(labels)!r}: label others")
     measured = {"neural": doubts(network, fresh), **untrained(fresh)}
     share = share_above(measured["neural"], fresh, about.threshold)
+    questions = len(set(fresh.question.tolist()))
     judged = judge_doubts(fresh, measured, share)
     if as_json:
         found = {
             "router": msgspec.to_builtins(msgspec.structs.replace(about, learned=())),
             "parameters": about.shape.parameters,
-            "questions": len(set(fresh.question.tolist())),
+            "questions": questions,
             "tokens": len(fresh.label),
             "share": share,
             "measures": msgspec.to_builtins(judged),
@@ -194,7 +195,7 @@ def judge_token_router(
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return
     say(
-        f"{len(fresh.label):,} tokens of {len(set(fresh.question.tolist())):,} questions it did not learn from; above its threshold "
+        f"{len(fresh.label):,} tokens of {questions:,} questions it did not learn from; above its threshold "
         f"{about.threshold:.4g} are {share:.1%} of them"
     )
     show_table(*points_table(judged))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..orchestrator.context import Context
 
 Judge = Literal["exact", "model", "answer"]
-"""`exact`: the sentences have the same numbers, or without any the same words. `model`: the large model says by one token
-whether they say the same. `answer`: the whole answers come to the same short answer."""
+"""`exact`: the sentences have the same numbers, or without any the same words. `model`: the large model says by one
+token whether they say the same. `answer`: the whole answers come to the same short answer."""
 SENTENCE_ENDS = ("\n", ". ", "! ", "? ", "。", "！", "？")
 SEEN = 1200
 """Characters of the answer so far that a model which judges is shown, the last ones."""
@@ -49,9 +49,7 @@ async def same(ctx: Context, judge: Judge, question: str, before: str, ours: str
     verdict = await decide_by_token(
         ctx,
         instruction="An answer can go on in two ways. Judge whether it makes a difference which one is taken.",
-        text=as_data(
-            f"Question: {question}\nAnswer so far: {before[-SEEN:]}\nFirst way: {ours}\nSecond way: {theirs}"
-        ),
+        text=as_data(f"Question: {question}\nAnswer so far: {before[-SEEN:]}\nFirst way: {ours}\nSecond way: {theirs}"),
         options=OPTIONS,
         model=model,
         purpose="judge",

@@ -1,8 +1,8 @@
 """`kind: token_labels`: which of the small model's tokens would lead an answer of the large one elsewhere.
 
-What a router of tokens learns from, made as R2R does it (Fu et al., 2025, arXiv 2505.21600): the large model answers, the
-small one reads the answer once, and where it would have chosen another token the large one goes on from that, to be held
-against what it wrote itself.
+What a router of tokens learns from, made as R2R does it (Fu et al., 2025, arXiv 2505.21600): the large model answers,
+the small one reads the answer once, and where it would have chosen another token the large one goes on from that, to be
+held against what it wrote itself.
 """
 
 from __future__ import annotations
@@ -58,8 +58,12 @@ class TokenLabels(Node):
         description="Who says whether two continuations say the same: exact (the same numbers, or without any the same "
         "words), model (the large one, by one token), answer (both to the end, the same short answer).",
     )
-    most: int = Field(default=40, ge=1, description="Mismatches that are judged of a question; drawn if there are more.")
-    sentence_tokens: int = Field(default=64, ge=2, description="Most tokens of a continuation to the end of a sentence.")
+    most: int = Field(
+        default=40, ge=1, description="Mismatches that are judged of a question; drawn if there are more."
+    )
+    sentence_tokens: int = Field(
+        default=64, ge=2, description="Most tokens of a continuation to the end of a sentence."
+    )
     seed: int = Field(default=0, description="What decides which mismatches are drawn.")
     max_tokens: int = Field(default=512, ge=1, description="Most tokens of the answer.")
 
@@ -67,7 +71,9 @@ class TokenLabels(Node):
         """Calls with the purposes `answer`, `features`, `continue` and `judge`. Raises NodeError and BackendError."""
         small, large = await facts_of_both(ctx, self.small, self.large)
         if small.weights is None or large.weights is None:
-            raise NodeError("labels are for models in safetensors only: of others nobody can tell later which they were")
+            raise NodeError(
+                "labels are for models in safetensors only: of others nobody can tell later which they were"
+            )
         asked = turns(ctx, self.prompt, self.system)
         prompt = (await ctx.count(asked, model=self.large)).ids or ()
         question = Question(

@@ -68,7 +68,7 @@ class TokenRoute(Node):
     )
     router: Path | None = Field(
         default=None,
-        description="With `by: neural`: the file that `laconic token-router train` made, for these two models; relative "
+        description="With `by: neural`: the file that `laconic token-router train` made for these two models, relative "
         "to the flow's folder.",
     )
     share: float | None = Field(

@@ -1,7 +1,7 @@
 """Features: what a model thinks at each place of a text that another has written, in one pass over it.
 
-A call whose `Request.extra` holds `features` reads its prompt, generates nothing, and leaves the features in a file; what
-it says is a `Features`.
+A call whose `Request.extra` holds `features` reads its prompt, generates nothing, and leaves the features in a file;
+what it says is a `Features`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The neural router of R2R (Fu et al., 2025, arXiv 2505.21600): how divergent a token will prove, from what a model thinks.
+"""The neural router of R2R (Fu et al., 2025, arXiv 2505.21600): from what a model thinks to how divergent a token is.
 
 The 100 likeliest logits are projected to the size of the hidden state and put beside it and beside the embedding of the
 token that was chosen; then come residual blocks and one sigmoid.
@@ -42,7 +42,9 @@ def build(shape: Shape) -> Any:
 
     inner = shape.width * shape.expansion
     blocks = (
-        nn.Sequential(nn.LayerNorm(shape.width), nn.Linear(shape.width, inner), nn.GELU(), nn.Linear(inner, shape.width))
+        nn.Sequential(
+            nn.LayerNorm(shape.width), nn.Linear(shape.width, inner), nn.GELU(), nn.Linear(inner, shape.width)
+        )
         for _ in range(shape.blocks)
     )
     return nn.ModuleDict(

@@ -1,7 +1,7 @@
 """Training a router of tokens on labelled ones: which of the small model's tokens lead elsewhere.
 
-The losses, rates and the rule for the threshold are those of R2R (arXiv 2505.21600). What is held out is whole questions:
-tokens of one answer are too alike to judge each other.
+The losses, rates and the rule for the threshold are those of R2R (arXiv 2505.21600). What is held out is whole
+questions: tokens of one answer are too alike to judge each other.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def divided(labelled: Labelled, held_out: float, seed: int) -> tuple[Labelled, L
     for part in parts:
         if len({label == DIVERGENT for label in part.label.tolist()}) < 2:
             raise InputError(
-                f"{len(divergent)} of {len(questions)} questions have divergent tokens, which does not suffice to learn "
-                "from some and judge by others: label more questions, or more mismatches of each (--most)"
+                f"{len(divergent)} of {len(questions)} questions have divergent tokens, which is too few to learn from "
+                "some and judge by others: label more questions, or more mismatches of each (--most)"
             )
     return parts
 
@@ -140,7 +140,7 @@ def doubts(network: Any, labelled: Labelled) -> Any:
 
 
 def threshold_for(doubt: Any, labelled: Labelled, recall: float) -> tuple[float, float, float]:
-    """The highest threshold with `recall` of the divergent tokens above it; the recall and the share of all above it."""
+    """The highest threshold with `recall` of the divergent tokens above it; that recall, and the share of all."""
     import numpy as np
 
     divergent = labelled.label == DIVERGENT

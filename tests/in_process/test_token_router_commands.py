@@ -50,7 +50,7 @@ def test_from_questions_to_a_router_that_answers(laconic, tmp_path):
 
     again = laconic(*LABEL, "--most", "6")
     assert again.exit_code == 0, again.stderr
-    first = [line for line in again.stderr.splitlines() if "item q0" in line][0]
+    first = next(line for line in again.stderr.splitlines() if "item q0" in line)
     assert again.stdout.startswith("6 questions")
     assert int(first.split("ok, ")[1].split(" tokens")[0]) < 60  # the node before it alone
 

@@ -1,4 +1,4 @@
-"""`by: neural`: a router's file decides who writes which token, for the models that it was trained with and no others."""
+"""`by: neural`: a router's file decides who writes which token, for the models that it was trained with only."""
 
 from __future__ import annotations
 
@@ -125,7 +125,11 @@ async def test_a_model_with_layers_left_out_can_be_watched(large, large_folder, 
 
 async def test_each_other_model_is_refused_before_a_token_is_spent(small, large, router, tmp_path):
     path, network, about = router
-    for what, words in (("small", "another small model"), ("large", "another large model"), ("vocabulary", "tokenizer")):
+    for what, words in (
+        ("small", "another small model"),
+        ("large", "another large model"),
+        ("vocabulary", "tokenizer"),
+    ):
         save_router(path, network, msgspec.structs.replace(about, **{what: "other"}))
         result = await routed(small, large, path)
         assert words in str(result.error)
@@ -134,7 +138,7 @@ async def test_each_other_model_is_refused_before_a_token_is_spent(small, large,
 
 
 async def test_a_call_is_refused_a_router_of_another_model_and_a_file_that_changed(small, large, router):
-    path, network, about = router
+    path = router[0]
 
     async def ask(backend, digest):
         until = {"measure": "neural", "above": 0.5, "router": {"file": str(path), "digest": digest}}

@@ -74,7 +74,7 @@ def test_training_finds_what_tells_divergent_tokens():
 
 def test_training_ends_when_held_out_questions_gain_no_more_and_the_best_is_kept():
     epochs = []
-    network, _ = train(labelled(hint=0.0), msgspec.structs.replace(TINY, patience=3, epochs=60), epochs.append)
+    train(labelled(hint=0.0), msgspec.structs.replace(TINY, patience=3, epochs=60), epochs.append)
     losses = [epoch.held_out for epoch in epochs]
     assert len(epochs) < 60
     assert losses.index(min(losses)) == len(losses) - 4
