@@ -73,7 +73,7 @@ def features(
                 "total": logits.logsumexp(-1).cpu(),
                 "hidden": _half(seen.hidden[unasked:]),
                 "token": token.int().cpu(),
-                "embedding": _half(embeddings(token)),
+                "embedding": _half(embeddings.weight[token]),
             }
         )
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
