@@ -110,6 +110,8 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the model."""
     vocabulary: str | None = None
     """What is the same for models that mean the same by token ids."""
+    weights: str | None = None
+    """What is the same for models with the same weights and layers."""
 
     def knows(self, field: str, *, chat: bool = True) -> bool | None:
         """Whether the server knows a field of a request; None if it does not tell."""

@@ -18,9 +18,17 @@ import msgspec
 
 from ..errors import BadRequest
 
-Measure = Literal["entropy", "margin", "aleatoric", "random"]
+Measure = Literal["entropy", "margin", "aleatoric", "random", "neural"]
 TOP = 100
 """How many of the likeliest tokens a measure looks at, where there are so many."""
+
+
+class RouterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The network that the measure `neural` asks (`laconic.backends.token_router`)."""
+
+    file: str
+    digest: str
+    """Hash of the whole file, so that equal requests mean the same network."""
 
 
 class Until(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -31,6 +39,8 @@ class Until(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """A token with more doubt than this ends the call, and is not part of its answer."""
     seed: int = 0
     """What the measure `random` draws from."""
+    router: RouterFile | None = None
+    """What the measure `neural` asks, and no other."""
 
     def written(self) -> dict[str, Any]:
         """As `Request.extra["until"]` holds it."""
@@ -40,9 +50,12 @@ class Until(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 def read_until(written: Any) -> Until:
     """The `until` of a request. Raises `BadRequest` for one that is not well formed."""
     try:
-        return msgspec.convert(written, Until)
+        until = msgspec.convert(written, Until)
     except msgspec.ValidationError as error:
         raise BadRequest(f"`until` cannot be used: {error}; its measures are {', '.join(get_args(Measure))}") from error
+    if (until.measure == "neural") != (until.router is not None):
+        raise BadRequest("`until` has a `router` with the measure neural, and with no other")
+    return until
 
 
 def entropy(logprobs: Sequence[float]) -> float:

@@ -20,6 +20,7 @@ from .run import run
 from .runs import runs
 from .schema import schema
 from .serve_models import serve_models
+from .token_router import app as token_router
 
 __all__ = ["app", "main"]
 
@@ -44,6 +45,7 @@ for command in (run, batch, runs, ledger, audit, compare, calibrate, demo, graph
 app.add_typer(models, name="models")
 app.add_typer(protocol, name="protocol")
 app.add_typer(router, name="router")
+app.add_typer(token_router, name="token-router")
 
 
 def main() -> None:

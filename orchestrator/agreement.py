@@ -1,4 +1,4 @@
-"""Whether two short answers say the same."""
+"""Whether two short answers, or two sentences, say the same."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ def last_number(text: str) -> Fraction | None:
 def same_number(one: Fraction, other: Fraction) -> bool:
     """Whether they are equal, or one of them was rounded."""
     return abs(one - other) <= CLOSE * max(abs(one), abs(other))
+
+
+def same_statement(one: str, other: str) -> bool:
+    """Whether two sentences have the same numbers in the same order, or, where there are none, the same words."""
+    numbers = _numerals(one), _numerals(other)
+    return numbers[0] == numbers[1] and (bool(numbers[0]) or normalise(one) == normalise(other))
 
 
 def _numerals(text: str) -> list[Fraction | str]:

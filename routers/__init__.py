@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .router_file import load_router, save_router
     from .single_token import decide_by_token
     from .step_route import StepRoute
+    from .token_labels import TokenLabels
     from .token_route import TokenRoute
     from .trained import TrainedRouter, train
 
@@ -66,6 +67,7 @@ __all__ = [
     "Share",
     "Span",
     "StepRoute",
+    "TokenLabels",
     "TokenLikelihood",
     "TokenRoute",
     "TrainedRouter",
@@ -105,6 +107,7 @@ __getattr__, __dir__ = lazily(
         "router_file": ("load_router", "save_router"),
         "single_token": ("decide_by_token",),
         "step_route": ("StepRoute",),
+        "token_labels": ("TokenLabels",),
         "token_route": ("TokenRoute",),
         "trained": ("TrainedRouter", "train"),
     },

@@ -14,7 +14,7 @@ from .pieces import Piece
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
-    from .two_writers import Turns
+    from .two_models import Turns
 
 ALTERNATIVES = 20
 """How many of the likeliest tokens a model is asked for, where its server gives so many."""

@@ -36,18 +36,21 @@ class Routed(str):
     spans: tuple[Span, ...]
     small: Share
     large: Share
+    router_parameters: int
+    """Of the network that looked at each token of the small model; 0 if none did. It generates no tokens."""
 
-    def __new__(cls, spans: Sequence[Span], small: Share, large: Share) -> Routed:
+    def __new__(cls, spans: Sequence[Span], small: Share, large: Share, router_parameters: int = 0) -> Routed:
         """The answer that consists of these stretches."""
         routed = super().__new__(cls, "".join(span.text for span in spans))
         routed.spans = joined(spans)
         routed.small = small
         routed.large = large
+        routed.router_parameters = router_parameters
         return routed
 
-    def __reduce__(self) -> tuple[type[Routed], tuple[Sequence[Span], Share, Share]]:
+    def __reduce__(self) -> tuple[type[Routed], tuple[Sequence[Span], Share, Share, int]]:
         """What a copy is made of."""
-        return type(self), (self.spans, self.small, self.large)
+        return type(self), (self.spans, self.small, self.large, self.router_parameters)
 
     @property
     def share(self) -> float:

@@ -24,7 +24,8 @@ from .reader import Reader, same_tokens
 from .routed import Span, Writer
 from .steps import STOPS, Kind, Step, stops_in
 from .threshold import threshold
-from .two_writers import Turns, TwoWriters, Writing
+from .two_models import Turns
+from .two_writers import TwoWriters, Writing
 
 if TYPE_CHECKING:
     from ..accounting.call import Call

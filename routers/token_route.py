@@ -10,23 +10,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+import msgspec
+from pydantic import Field, PrivateAttr
 
-from ..backends.doubt import Measure, Until
+from ..backends.doubt import Measure, RouterFile, Until
 from ..backends.request import Completion
-from ..errors import NodeError
+from ..backends.token_router import About, file_digest, mismatch, read_about
+from ..errors import FlowError, ModelFileError, NodeError
 from ..orchestrator.node import kind
 from .routed import Span, Writer
 from .threshold import Rolling, threshold
-from .two_writers import Turns, TwoWriters, Writing
+from .two_models import Turns, facts_of_both
+from .two_writers import TwoWriters, Writing
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
 
 AT_ONCE = 32
 """Tokens that the small model writes in one call where the threshold follows a wanted share."""
+
+
+class _Router(msgspec.Struct, frozen=True):
+    """A router's file as it was when the flow was loaded."""
+
+    file: RouterFile
+    about: About
+
+
+@lru_cache(maxsize=16)
+def _known(path: Path, changed: int) -> _Router:  # noqa: ARG001  # part of the key of the cache
+    """What a router's file is; `changed` is when the file was, so that a new one is looked at."""
+    about = read_about(path)
+    return _Router(RouterFile(str(path), file_digest(path)), about)
 
 
 @kind("token_route")
@@ -41,26 +60,49 @@ class TokenRoute(TwoWriters):
     above: float | None = Field(
         default=None,
         description="A token with more doubt is the large model's: .inf for never, -.inf for always. By default 0.45 "
-        "for entropy, 2.275 for aleatoric, 0.5 for margin and random.",
+        "for entropy, 2.275 for aleatoric, 0.5 for margin and random, the router's own for neural.",
+    )
+    router: Path | None = Field(
+        default=None,
+        description="With `by: neural`: the file that `laconic token-router train` made for these two models, relative "
+        "to the flow's folder.",
     )
 
+    _router: _Router | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any) -> None:
+        """Raises ValueError for fields that do not go together."""
+        super().model_post_init(context)
+        if (self.by == "neural") != (self.router is not None):
+            raise ValueError("`by: neural` goes with `router`, the file of one, and nothing else does")
+
+    def check(self, base: Path) -> None:
+        """Look at the router's file. Raises FlowError for one that is missing or no router."""
+        if self.router is not None:
+            try:
+                path = (base / self.router.expanduser()).resolve()
+                self._router = _known(path, path.stat().st_mtime_ns if path.exists() else 0)
+            except (ModelFileError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
+                raise FlowError(str(error)) from error
+
     async def _begin(self, ctx: Context, turns: Turns) -> _Tokens:
-        await self._same_tokens(ctx)
+        if self.router is not None and self._router is None:
+            self.check(ctx.flow.base)
+        await self._check_models(ctx)
         return _Tokens(self, ctx, (await ctx.count(turns, model=self.small)).ids or ())
 
-    async def _same_tokens(self, ctx: Context) -> None:
-        small, large = await ctx.facts(self.small), await ctx.facts(self.large)
-        for role, facts in ((self.small, small), (self.large, large)):
-            if facts.vocabulary is None or not facts.knows("until"):
-                raise NodeError(
-                    f"the model in the role {role!r} cannot be asked token by token; `token_route` needs two models "
-                    "with `backend: transformers`",
-                    path=ctx.path,
-                )
-        if small.vocabulary != large.vocabulary:
+    async def _check_models(self, ctx: Context) -> None:
+        """Raises NodeError for models that cannot go on with each other's tokens, or that the router does not know."""
+        small, large = await facts_of_both(ctx, self.small, self.large)
+        if self._router is None:
+            return
+        other = mismatch(
+            self._router.about, vocabulary=small.vocabulary, small=small.weights, large=large.weights or ""
+        )
+        if other:
             raise NodeError(
-                f"the models in the roles {self.small!r} and {self.large!r} have different tokens, so that neither can "
-                "go on with what the other wrote; take two models of one family",
+                f"the router {str(self.router)!r} was trained with {other}; train one for the models in the roles "
+                f"{self.small!r} and {self.large!r} with `laconic token-router label` and `train`",
                 path=ctx.path,
             )
 
@@ -69,8 +111,11 @@ class _Tokens(Writing[TokenRoute]):
     """An answer while it is written."""
 
     def __init__(self, node: TokenRoute, ctx: Context, prompt: Sequence[int]) -> None:
-        super().__init__(node, ctx, threshold(node.by, node.above, node.share))
+        self.router = node._router
+        start = None if self.router is None else self.router.about.threshold
+        super().__init__(node, ctx, threshold(node.by, node.above, node.share, start))
         self.ids = list(prompt)
+        self.router_parameters = 0 if self.router is None else self.router.about.shape.parameters
 
     async def whole(self) -> None:
         """Write until one of the models ends the answer, or it is as long as it may be."""
@@ -89,7 +134,8 @@ class _Tokens(Writing[TokenRoute]):
         """Let the small model write up to the first doubtful token."""
         above = self.threshold.above
         most = min(self.left, AT_ONCE) if isinstance(self.threshold, Rolling) else self.left
-        until = Until(measure=self.node.by, above=above, seed=self.node.seed).written()
+        router = None if self.router is None else self.router.file
+        until = Until(measure=self.node.by, above=above, seed=self.node.seed, router=router).written()
         drafted = await self._complete("small", "draft", most, {} if above == math.inf else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
         if drafted.finish_reason == "cut" and not drafted.token_ids:

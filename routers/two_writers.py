@@ -13,15 +13,13 @@ from ..orchestrator.node import ModelRole, Node
 from ..orchestrator.template import Template
 from .routed import Routed, Share, Span, Writer
 from .threshold import Fixed, Rolling
+from .two_models import Turns, turns
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from ..accounting.call import Call
     from ..orchestrator.context import Context
-
-Turns = list[dict[str, str]]
-"""What is asked, as a chat."""
 
 
 class TwoWriters(Node):
@@ -60,10 +58,7 @@ class TwoWriters(Node):
 
     async def run(self, ctx: Context) -> Routed:
         """The answer. Raises NodeError for models that cannot do this together, BackendError, BudgetExceeded."""
-        turns = [{"role": "user", "content": ctx.text(self.prompt)}]
-        if self.system is not None:
-            turns.insert(0, {"role": "system", "content": ctx.text(self.system)})
-        writing = await self._begin(ctx, turns)
+        writing = await self._begin(ctx, turns(ctx, self.prompt, self.system))
         try:
             await writing.whole()
         except BudgetExceeded as error:
@@ -98,6 +93,8 @@ class Writing(ABC, Generic[Kind]):
         self.replaced: dict[Writer, int] = {"small": 0, "large": 0}
         self.doubted: list[Call] = []
         """Calls of the small model of which no token will stand, once the large one has answered."""
+        self.router_parameters = 0
+        """Of a network that looks at every token of the small model."""
         self.roles: dict[Writer, str] = {"small": node.small, "large": node.large}
 
     @abstractmethod
@@ -118,7 +115,7 @@ class Writing(ABC, Generic[Kind]):
             )
             for by, role in self.roles.items()
         }
-        return Routed(self.spans, shares["small"], shares["large"])
+        return Routed(self.spans, shares["small"], shares["large"], self.router_parameters)
 
     async def _of_large(self, asked: Coroutine[Any, Any, Said]) -> Said | None:
         """What the large model says; None if it failed and the small one is to write the rest.

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenizers.decoders import DecodeStream
@@ -16,7 +17,9 @@ from ..doubt import Until, read_until
 from ..request import Completion, FinishReason, Request, TokenLogprob
 from ..usage import Usage
 from .decoding import Choosing, Chosen, Sampling, Stopped, prompt_logprobs, read
+from .features import features, read_features, save_features
 from .passes import Answer, Seen, Wanted
+from .router import router_for
 
 if TYPE_CHECKING:
     from .caches import Reading
@@ -35,7 +38,8 @@ class Answering:
     ) -> None:
         """`ids`: the prompt. `most`: tokens to generate. `tell`: called with each piece of text, in the thread.
 
-        Raises `BadRequest` for an `until` or a `logit_bias` that is not well formed.
+        Raises `BadRequest` for an `until`, `features` or a `logit_bias` that is not well formed, and for a router of
+        other models.
         """
         self.weights = weights
         self.request = request
@@ -48,6 +52,9 @@ class Answering:
         self._most = most
         self._tell = tell
         self._until: Until | None = read_until(request.extra["until"]) if "until" in request.extra else None
+        asked = None if self._until is None else self._until.router
+        self._router = None if asked is None else router_for(weights, asked.file, asked.digest)
+        self._features = read_features(request.extra["features"], len(ids)) if "features" in request.extra else None
         sampling = Sampling(
             temperature=request.temperature,
             top_p=request.top_p,
@@ -55,13 +62,18 @@ class Answering:
             bias=_bias(request, weights.vocabulary),
             alternatives=request.logprobs or 0,
         )
-        self._choosing = Choosing(sampling, self._until)
+        self._choosing = Choosing(sampling, self._until, self._router)
         self._tokens: list[Chosen] = []
         self._text = _Text(weights, request.stop, ids[-BEFORE:])
         self._prompt_logprobs: tuple[float | None, ...] | None = None
         self._finish: FinishReason = "cut"
         self._began = 0.0
         self._first: float | None = None
+
+    @property
+    def reads_anew(self) -> bool:
+        """Whether it wants to know something about each token of the prompt, those that were read before too."""
+        return self.request.prompt_logprobs or self._features is not None
 
     def passes(self, reading: Reading) -> Answer:
         """Answer, until the answer ends, is as long as it may be, or is stopped."""
@@ -75,9 +87,13 @@ class Answering:
         """Why it ended."""
         if self.request.prompt_logprobs:
             self._prompt_logprobs = tuple((yield from prompt_logprobs(reading, self.ids, self.stopped)))
+        if self._features is not None:
+            found = yield from features(self.weights, reading, self.ids, self._features.start, self.stopped)
+            save_features(Path(self._features.file), found, self.weights.ends)
+            return "cut"
         unread = self.ids[len(reading.ids) :]
         while True:
-            seen = yield from read(reading, unread, self.stopped)
+            seen = yield from read(reading, unread, self.stopped, hidden=self._router is not None)
             token = self._choosing.choose(seen, len(reading.ids))
             self.generated += 1
             if self._until is not None and token.doubt is not None and token.doubt > self._until.above:

@@ -28,7 +28,7 @@ from .weights import Settings, Weights, first_line, load
 READINGS = 32
 """How many prompts stay read, so that calls which go on with one of them read only what is new. Where more answers than
 these are written in turn, each call reads its whole prompt again."""
-FIELDS = frozenset({"until", "logit_bias"})
+FIELDS = frozenset({"until", "logit_bias", "features"})
 """What `Request.extra` may hold."""
 MOST_LOGPROBS = 100
 
@@ -37,7 +37,8 @@ class TransformersBackend:
     """Runs a model in this process. Calls at one time share its passes; what is read stays read, as in a prefix cache.
 
     `Request.extra` may hold `until`, before which token the call is to end (`laconic.backends.doubt`): the token that
-    ends it is counted, as it was generated, and is not in the answer, whose `finish_reason` is `cut`.
+    ends it is counted, as it was generated, and is not in the answer, whose `finish_reason` is `cut`. With `features`
+    (`features.py`) it only reads its prompt, and leaves what it thinks of that in a file.
     """
 
     name = "transformers"
@@ -123,6 +124,7 @@ class TransformersBackend:
             root=self.settings.folder,
             parameters=weights.parameters,
             vocabulary=weights.vocabulary_digest,
+            weights=weights.digest,
         )
 
     async def counters(self) -> Counters | None:
@@ -209,7 +211,7 @@ class TransformersBackend:
 
     def _passes(self, answering: Answering) -> Answer:
         ids = answering.ids
-        reading = new_reading() if answering.request.prompt_logprobs else self._readings.best(ids)
+        reading = new_reading() if answering.reads_anew else self._readings.best(ids)
         known = len(reading.ids)
         try:
             yield from answering.passes(reading)

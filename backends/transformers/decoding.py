@@ -16,6 +16,7 @@ from .passes import Seen, Wanted
 
 if TYPE_CHECKING:
     from .caches import Reading
+    from .router import Router
 
 PREFILL = 256
 """Tokens of a prompt that are read in one pass, so that the answers of others get on meanwhile."""
@@ -54,9 +55,11 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 class Choosing:
     """How the tokens of one answer are chosen."""
 
-    def __init__(self, how: Sampling, until: Until | None) -> None:
+    def __init__(self, how: Sampling, until: Until | None, router: Router | None = None) -> None:
+        """`router`: what `until` asks, if that is what it asks."""
         self._how = how
         self._until = until
+        self._router = router
         self._seed = secrets.randbits(63) if how.seed is None else how.seed
 
     def choose(self, seen: Seen, position: int) -> Chosen:
@@ -71,14 +74,21 @@ class Choosing:
             chosen,
             float(logprobs[chosen]),
             tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)),
-            None if self._until is None else doubt(self._until, logits, position),
+            None if self._until is None else self._doubt(self._until, seen, chosen, position),
         )
 
+    def _doubt(self, until: Until, seen: Seen, chosen: int, position: int) -> float:
+        if self._router is None:
+            return doubt(until, seen.logits[-1], position)
+        return self._router.doubt(seen.logits[-1], seen.hidden[-1], chosen)
 
-def read(reading: Reading, ids: Sequence[int], stopped: Event) -> Generator[Wanted, Seen, Seen]:
+
+def read(
+    reading: Reading, ids: Sequence[int], stopped: Event, *, hidden: bool = False
+) -> Generator[Wanted, Seen, Seen]:
     """What is behind the last of `ids`, which are read on. Raises Stopped once `stopped` is set, between two passes."""
     for start in range(0, len(ids), PREFILL):
-        seen = yield from _pass(Wanted(reading, ids[start : start + PREFILL]), stopped)
+        seen = yield from one_pass(Wanted(reading, ids[start : start + PREFILL], hidden=hidden), stopped)
     return seen
 
 
@@ -94,13 +104,14 @@ def prompt_logprobs(
     found: list[float | None] = [None]
     for start in range(0, len(ids) - 1, PREFILL):
         piece = ids[start : min(start + PREFILL, len(ids) - 1)]
-        seen = yield from _pass(Wanted(reading, piece, every=True), stopped)
+        seen = yield from one_pass(Wanted(reading, piece, every=True), stopped)
         following = torch.tensor(ids[start + 1 : start + 1 + len(piece)], device=seen.logits.device)
         found += seen.logits.log_softmax(-1).gather(-1, following[:, None])[:, 0].tolist()
     return found
 
 
-def _pass(wanted: Wanted, stopped: Event) -> Generator[Wanted, Seen, Seen]:
+def one_pass(wanted: Wanted, stopped: Event) -> Generator[Wanted, Seen, Seen]:
+    """What comes of one pass. Raises Stopped once `stopped` is set."""
     if stopped.is_set():
         raise Stopped
     return (yield wanted)

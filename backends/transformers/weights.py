@@ -16,6 +16,7 @@ import msgspec
 
 from ...errors import BackendError, FlowError, ModelFileError
 from ..tokenizers import FileTokenizer
+from .digest import weights_digest
 from .passes import Passes, packs
 
 
@@ -54,6 +55,8 @@ class Weights:
         """Where it computes."""
         self.vocabulary_digest = vocabulary_digest(tokenizer)
         """What tells whether two models mean the same by token ids."""
+        self.digest = weights_digest(Path(settings.folder).expanduser(), settings.skip)
+        """What tells whether two models have the same weights; None where the files do not show it."""
 
 
 _loaded: weakref.WeakValueDictionary[Settings, Weights] = weakref.WeakValueDictionary()
