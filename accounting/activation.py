@@ -12,7 +12,7 @@ out. An answer that was reused counts as if it had been asked for, as in publish
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -26,12 +26,9 @@ DRAFT = "draft"
 replaced."""
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model in one role did, in tokens."""
+class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What calls put through a model, in tokens. Sums add up: `Tokens.of(a) + Tokens.of(b) == Tokens.of(a + b)`."""
 
-    role: str
-    served: str
-    parameters: float
     calls: int = 0
     read: int = 0
     """Prompt tokens that were not in a cache."""
@@ -46,6 +43,29 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that went through the model: all that were read, and all that were generated but for each call's last."""
     unsaid: int = 0
     """Calls whose server did not say how much was computed; only `calls` has them."""
+
+    @classmethod
+    def of(cls, calls: Iterable[Call]) -> Tokens:
+        """Those of `calls`, which asked one model."""
+        return sum(map(_tokens, calls), Tokens())
+
+    def __add__(self, other: Tokens) -> Tokens:
+        """Those of both."""
+        names = Tokens.__struct_fields__
+        return Tokens(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+class Work(Tokens, frozen=True, kw_only=True):
+    """What the model in one role did."""
+
+    role: str
+    served: str
+    parameters: float
+
+    @classmethod
+    def by(cls, role: str, served: str, parameters: float, tokens: Tokens) -> Work:
+        """These tokens as the work of a model."""
+        return cls(role=role, served=served, parameters=parameters, **msgspec.structs.asdict(tokens))
 
     @property
     def flops(self) -> float:
@@ -112,39 +132,26 @@ def activated_by(
             f"it is not known how many parameters these models have: {named}; say it with `parameters`, ROLE=NUMBER"
         )
     works = [
-        _work(role, served, parameters.get(role) or parameters[served], of) for (role, served), of in roles.items()
+        Work.by(role, served, parameters.get(role) or parameters[served], Tokens.of(of))
+        for (role, served), of in roles.items()
     ]
     return Activated(models=tuple(works), router_parameters=router_parameters)
 
 
-def _work(role: str, served: str, parameters: float, calls: Sequence[Call]) -> Work:
-    read = generated = written = replaced = drafted = passed = unsaid = 0
-    for call in calls:
-        usage = call.usage if call.avoided is None else call.avoided
-        through = passes(usage)
-        if through is None:
-            unsaid += 1
-            continue
-        tokens = usage.completion or 0
-        passed += through
-        read += (usage.prompt or 0) - (usage.cache_read or 0)
-        generated += tokens
-        draft = call.purpose == DRAFT
-        drafted += tokens * draft
-        if call.status in ANSWERED:
-            lost = int(draft and call.finish_reason == "cut" and tokens > 0)
-            replaced += lost
-            written += tokens - lost
-    return Work(
-        role=role,
-        served=served,
-        parameters=parameters,
-        calls=len(calls),
-        read=read,
+def _tokens(call: Call) -> Tokens:
+    usage = call.usage if call.avoided is None else call.avoided
+    through = passes(usage)
+    if through is None:
+        return Tokens(calls=1, unsaid=1)
+    generated = usage.completion or 0
+    draft, used = call.purpose == DRAFT, call.status in ANSWERED
+    replaced = int(used and draft and call.finish_reason == "cut" and generated > 0)
+    return Tokens(
+        calls=1,
+        read=(usage.prompt or 0) - (usage.cache_read or 0),
         generated=generated,
-        written=written,
+        written=generated - replaced if used else 0,
         replaced=replaced,
-        drafted=drafted,
-        passes=passed,
-        unsaid=unsaid,
+        drafted=generated if draft else 0,
+        passes=through,
     )

@@ -17,6 +17,7 @@ from ..errors import BackendError, LaconicError, NodeError
 from ..orchestrator import Flow, Result, Runtime
 from ..orchestrator.template import tree_references
 from ..planners.batch.answers import Answers, Share, split
+from ..routers.routed import Routed
 from .contestant import Contestant
 from .data import Item
 from .rows import Row, tokens_of, tokens_of_share, unknown_of
@@ -71,6 +72,8 @@ async def _row(
         seconds=seconds,
         steps=_children(contestant.flow, contestant.output, result) or ledger.total().calls,
         error="" if result.error is None else str(result.error),
+        parameters={role: spec.parameters * 1e9 for role, spec in contestant.flow.models.items() if spec.parameters},
+        router_parameters=said.router_parameters if isinstance(said, Routed) else 0,
         **tokens_of(ledger.calls),
     )
 

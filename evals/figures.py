@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from .rows import Row, Spent
+from ..accounting.activation import Activated, Tokens, Work
+from .rows import Row
 from .statistics import Interval, percentile_interval, resampled_means, wilson
 
 
@@ -47,8 +48,10 @@ class FlowFigures(msgspec.Struct, frozen=True, kw_only=True):
     cached: int
     completion: int
     total: int
-    roles: dict[str, Spent] = {}
-    """The tokens by the role that was asked, where items are asked one by one."""
+    roles: dict[str, Tokens] = {}
+    """What each role's model computed, where items are asked one by one."""
+    activated: Activated | None = None
+    """The parameters that this took; None where a flow does not say those of all its models."""
     tokens: Measured
     """Tokens an item, mean."""
     per_correct: float | None
@@ -90,6 +93,7 @@ def summarise(rows: Mapping[str, Sequence[Row]]) -> list[FlowFigures]:
 
 def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None) -> FlowFigures:
     n = len(rows)
+    roles = _roles(rows)
     em, f1, total = [row.em for row in rows], [row.f1 for row in rows], [float(row.total) for row in rows]
     messages = [float(row.messages) for row in rows]
     drawn_f1, drawn_total, drawn_messages = resampled_means([f1, total, messages])
@@ -104,7 +108,8 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
         cached=sum(row.cached for row in rows),
         completion=sum(row.completion for row in rows),
         total=spent,
-        roles=_roles(rows),
+        roles=roles,
+        activated=_activated(roles, rows),
         tokens=_measured(total, drawn_total),
         per_correct=spent / right if right else None,
         per_f1=spent / worth if worth else None,
@@ -126,13 +131,17 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
     )
 
 
-def _roles(rows: Sequence[Row]) -> dict[str, Spent]:
+def _roles(rows: Sequence[Row]) -> dict[str, Tokens]:
     roles = sorted({role for row in rows for role in row.roles})
-    spent = {role: [row.roles[role] for row in rows if role in row.roles] for role in roles}
-    return {
-        role: Spent(sum(s.prompt for s in each), sum(s.cached for s in each), sum(s.completion for s in each))
-        for role, each in spent.items()
-    }
+    return {role: sum((row.roles[role] for row in rows if role in row.roles), Tokens()) for role in roles}
+
+
+def _activated(roles: Mapping[str, Tokens], rows: Sequence[Row]) -> Activated | None:
+    known = {role: parameters for row in rows for role, parameters in row.parameters.items()}
+    if not roles or not set(roles) <= set(known):
+        return None
+    works = tuple(Work.by(role, "", known[role], tokens) for role, tokens in roles.items())
+    return Activated(models=works, router_parameters=max(row.router_parameters for row in rows))
 
 
 def _outputs(rows: Sequence[Row]) -> dict[str, Measured]:

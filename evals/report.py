@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..accounting.activation import Activated, Tokens
 from .comparison import Comparison
 from .figures import FlowFigures, Measured
 from .provenance import Provenance
-from .rows import Spent
 from .scoring import MEASURES, TEXT, Measure
 from .statistics import RESAMPLES
 
@@ -57,6 +57,7 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
         *([line for role in roles for line in _by(role, figures)] if len(roles) > 1 else []),
         ("all tokens", tokens("total")),
         ("  as published:rewoo sums them", each(lambda f: f"{f.published:,}")),
+        *_activated(figures),
         ("calls", each(lambda f: f"{f.calls:,}")),
         ("steps a question", each(lambda f: f"{f.steps:.1f}")),
         ("seconds a question", each(lambda f: f"{f.seconds:.1f}")),
@@ -84,10 +85,25 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
 
 def _by(role: str, figures: Sequence[FlowFigures]) -> list[Line]:
     """What one role did: the tokens it had to compute of prompts, and those it wrote."""
-    spent = [f.roles.get(role, Spent()) for f in figures]
+    done = [f.roles.get(role, Tokens()) for f in figures]
     return [
-        (f"  prompt tokens computed by {role}", [f"{s.computed:,}" for s in spent]),
-        (f"  completion tokens of {role}", [f"{s.completion:,}" for s in spent]),
+        (f"  prompt tokens computed by {role}", [f"{tokens.read:,}" for tokens in done]),
+        (f"  completion tokens of {role}", [f"{tokens.generated:,}" for tokens in done]),
+    ]
+
+
+def _activated(figures: Sequence[FlowFigures]) -> list[Line]:
+    """Parameters a token of the answers; nothing where no flow says how many its models have."""
+
+    def billions(cell: Callable[[Activated], float | None]) -> list[str]:
+        found = [None if f.activated is None else cell(f.activated) for f in figures]
+        return ["" if number is None else f"{number / 1e9:.2f}B" for number in found]
+
+    if all(f.activated is None for f in figures):
+        return []
+    return [
+        ("activated parameters a token, as published", billions(lambda activated: activated.as_published)),
+        ("  with everything that was computed", billions(lambda activated: activated.everything)),
     ]
 
 

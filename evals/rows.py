@@ -9,23 +9,11 @@ from typing import Any
 
 import msgspec
 
+from ..accounting.activation import Tokens
 from ..accounting.call import Call
 from ..accounting.totals import Total
 from ..errors import InputError
 from ..planners.batch.answers import Share
-
-
-class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the calls of one role used, in tokens."""
-
-    prompt: int = 0
-    cached: int = 0
-    completion: int = 0
-
-    @property
-    def computed(self) -> int:
-        """Prompt tokens that did not come from a cache."""
-        return self.prompt - self.cached
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,8 +48,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cached: int = 0
     completion: int = 0
     total: int = 0
-    roles: dict[str, Spent] = {}
-    """The same tokens by the role that was asked; empty for an item that was asked together with others."""
+    roles: dict[str, Tokens] = {}
+    """What each role's model computed; empty for an item that was asked together with others."""
+    parameters: dict[str, float] = {}
+    """Of each role's model, where the flow says it."""
+    router_parameters: float = 0
+    """Of a network that looked at every token of the small model, where two models wrote the answer."""
     published: int = 0
     """The tokens as the view `published:rewoo` sums them."""
     messages: int = 0
@@ -93,20 +85,15 @@ def tokens_of(calls: Sequence[Call]) -> dict[str, object]:
         "cached": total.cache_read,
         "completion": total.completion,
         "total": total.total,
-        "roles": _roles(calls),
+        "roles": {
+            role: Tokens.of(call for call in calls if call.model == role)
+            for role in sorted({call.model for call in calls})
+        },
         "calls": total.sent,
         "avoided": spent.avoided_prompt + spent.avoided_completion,
         "unknown": unknown_of(total),
         "estimated": total.estimated,
     }
-
-
-def _roles(calls: Sequence[Call]) -> dict[str, Spent]:
-    totals = {
-        role: Total.of((call for call in calls if call.model == role), virtual=True)
-        for role in sorted({call.model for call in calls})
-    }
-    return {role: Spent(total.prompt, total.cache_read, total.completion) for role, total in totals.items()}
 
 
 def tokens_of_share(share: Share, *, avoided: int, unknown: tuple[str, ...], estimated: int) -> dict[str, object]:

@@ -72,7 +72,9 @@ async def test_rows_hold_what_the_ledger_holds(data: Data, tmp_path: Path) -> No
     assert sum(row.total for row in comparison.rows) == ledger.total().total
     assert sum(row.cached for row in comparison.rows) == ledger.total().cache_read
     assert {row.flow: row.calls for row in comparison.rows} == {"short": 1, "long": 2}
-    assert all(row.roles["large"].prompt + row.roles["large"].completion == row.total for row in comparison.rows)
+    assert all(
+        row.roles["large"].read + row.cached + row.roles["large"].generated == row.total for row in comparison.rows
+    )
     assert read_rows(tmp_path / "rows.jsonl") == comparison.rows
     first, second = comparison.figures
     assert first.em.value == second.em.value == 1.0

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 import laconic.evals
+from laconic.accounting.activation import Tokens
 from laconic.evals import Comparison, Row, summarise
 from laconic.evals.provenance import ModelUsed, Provenance, shown
 from laconic.evals.report import as_data, lines, markdown, text_table
-from laconic.evals.rows import Spent
 
 
 def row(flow: str, id: str, total: int, f1: float = 1.0, **more: object) -> Row:
@@ -58,17 +58,32 @@ def test_figures_are_sums_and_means_of_the_rows(comparison: Comparison) -> None:
 
 
 def test_tokens_of_several_roles_are_told_apart_and_outputs_that_are_numbers_have_means() -> None:
-    spent = {"small": Spent(100, 60, 7), "large": Spent(50, 50, 2)}
+    spent = {
+        "small": Tokens(read=40, generated=7, written=6, passes=46),
+        "large": Tokens(generated=2, written=2, passes=2),
+    }
     rows = [
         row("a", "1", 159, roles=spent, outputs={"share": 0.5, "sure": True, "why": "x"}),
         row("a", "2", 159, roles=spent, outputs={"share": 0.25, "sure": False, "why": "y"}),
     ]
-    table = dict(lines(summarise({"a": rows, "b": [row("b", "1", 10, roles={"large": Spent(9, 0, 1)})]})))
+    table = dict(lines(summarise({"a": rows, "b": [row("b", "1", 10, roles={"large": Tokens(read=9, generated=1)})]})))
     assert table["  prompt tokens computed by small"] == ["80", "0"]
     assert table["  completion tokens of small"] == ["14", "0"]
     assert table["  prompt tokens computed by large"] == ["0", "9"]
     assert table["output share"] == ["0.375 [0.25, 0.5]", ""]
+    assert not any(name.startswith("activated") for name in table)
     assert not any(name.startswith(("output sure", "output why")) for name in table)
+
+
+def test_activated_parameters_are_shown_where_flows_say_how_many_their_models_have() -> None:
+    spent = {
+        "small": Tokens(generated=7, written=6, drafted=7, passes=10),
+        "large": Tokens(generated=2, written=2, passes=20),
+    }
+    of = row("a", "1", 9, roles=spent, parameters={"small": 1e9, "large": 5e9}, router_parameters=1e9)
+    table = dict(lines(summarise({"a": [of, of], "b": [row("b", "1", 9)]})))
+    assert table["activated parameters a token, as published"] == ["2.00B", ""]
+    assert table["  with everything that was computed"] == [f"{(10 + 100 + 7) / 8:.2f}B", ""]
 
 
 def test_flows_are_paired_on_the_items_both_have() -> None:
