@@ -124,7 +124,8 @@ def _calibrations(files: Sequence[str]) -> dict[str, Calibration]:
 
 def _known_parameters(record: RunRecord, book: Ledger, measured: Mapping[str, Calibration]) -> dict[str, float]:
     """What the catalogue and the calibrations say of the models that answered, and the flow of its roles."""
-    found = {entry.name: entry.parameters * 1e9 for entry in map(catalogue.CATALOGUE.get, book.by("served")) if entry}
+    known = catalogue.CATALOGUE
+    found = {name: known[name].parameters * 1e9 for name in book.by("served") if name in known}
     found |= {name: float(of.parameters) for name, of in measured.items() if of.parameters is not None}
     written = read_yaml(record.text, record.run).data.get("models", {}) if record.text else {}
     specs: Mapping[str, Any] = {**written, **record.models}

@@ -207,7 +207,7 @@ nodes:
 
 def test_every_command_has_a_help_page(laconic: Laconic) -> None:
     looking = ("runs", "ledger", "audit", "graph", "schema", "doctor", "models")
-    for command in ("run", "compare", "demo", "serve-models", *looking):
+    for command in ("run", "compare", "calibrate", "demo", "serve-models", *looking):
         result = laconic(command, "--help")
         assert result.exit_code == 0
         assert f"Usage: laconic {command}" in result.stdout
