@@ -43,7 +43,9 @@ def pieces(said: Completion, *, trimmed: bool) -> list[Piece]:
             at, since = end, number + 1
     tail, certain = _tail(text[at:], tokens[since:], trimmed=trimmed)
     parted += tail
-    ids = said.token_ids if said.token_ids is not None and len(said.token_ids) == len(tokens) else None
+    # In a stream of llama.cpp a token is missing that does not end a character.
+    whole = said.usage.completion in (None, len(tokens)) and len(said.token_ids or ()) == len(tokens)
+    ids = said.token_ids if whole else None
     ends = list(accumulate(number for _, number in parted))
     known = [None if ids is None else ids[end - number : end] for end, (_, number) in zip(ends, parted, strict=True)]
     if not certain:
