@@ -92,4 +92,8 @@ def _tail(rest: str, tokens: Sequence[str], *, trimmed: bool) -> tuple[list[tupl
             break
         found.append((whole, together))
         rest, together = "", 0
-    return ([*found, (rest, len(tokens))], False) if rest else (found, True)
+    if not rest:
+        return found, True
+    broken = max((number for number, token in enumerate(tokens) if BROKEN in token), default=len(tokens))
+    after = "".join(tokens[broken + 1 :]) if trimmed else ""
+    return [*found, (rest if rest.endswith(after) else rest + after, len(tokens))], False
