@@ -74,6 +74,12 @@ class LogprobEntry(msgspec.Struct):
     top_logprobs: list[LogprobEntry] | None = None
     raw: list[int] | None = msgspec.field(default=None, name="bytes")
 
+    def itself(self) -> LogprobEntry:
+        """The token by its own text. In a stream of llama.cpp `token` is the text that was sent with it, which leaves
+        out what may belong to a stop string; its own text stands with the alternatives, if it is one of them.
+        """
+        return next((top for top in self.top_logprobs or () if self.id is not None and top.id == self.id), self)
+
     def part(self) -> bytes:
         """The token's bytes, if they are told and are not those of its text."""
         told = bytes(self.raw or ())
@@ -257,11 +263,11 @@ def logprobs_of(found: LogprobsObject | None, alternatives: int) -> list[TokenLo
     if found.content is not None:
         return [
             TokenLogprob(
-                entry.token,
+                entry.itself().token,
                 entry.logprob,
                 entry.id,
                 _likeliest(((top.token, top.logprob) for top in entry.top_logprobs or ()), alternatives),
-                entry.part(),
+                entry.itself().part(),
             )
             for entry in found.content
         ]

@@ -233,7 +233,8 @@ class Context:
 
     def discard_call(self, call: Call) -> None:
         """Say the same of one call of this node (`calls`)."""
-        self.run.meter.ledger.discard(run=call.run, item=call.item, node=call.node, request=call.request_hash)
+        ledger = self.run.meter.ledger
+        ledger.discard(run=call.run, item=call.item, node=call.node, request=call.request_hash, at=call.started)
 
     async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
         """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""

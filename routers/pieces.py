@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
-from itertools import accumulate, takewhile
+from itertools import accumulate
 
 import msgspec
 
@@ -43,7 +43,9 @@ def pieces(said: Completion, *, trimmed: bool) -> list[Piece]:
             at, since = end, number + 1
     tail, certain = _tail(text[at:], tokens[since:], trimmed=trimmed)
     parted += tail
-    ids = said.token_ids if said.token_ids is not None and len(said.token_ids) == len(tokens) else None
+    # In a stream of llama.cpp a token is missing that does not end a character.
+    whole = said.usage.completion in (None, len(tokens)) and len(said.token_ids or ()) == len(tokens)
+    ids = said.token_ids if whole else None
     ends = list(accumulate(number for _, number in parted))
     known = [None if ids is None else ids[end - number : end] for end, (_, number) in zip(ends, parted, strict=True)]
     if not certain:
@@ -96,7 +98,8 @@ def _tail(rest: str, tokens: Sequence[str], *, trimmed: bool) -> tuple[list[tupl
 
 
 def _taken(rest: str, tokens: Sequence[str]) -> str:
-    """What was taken away behind `rest`, of the text of its last tokens: those behind any part of a character."""
-    clear = "".join(reversed(list(takewhile(lambda token: BROKEN not in token, reversed(tokens)))))
+    """What was taken away behind `rest`, of the text of its last tokens: those behind a part of a character."""
+    broken = max((number for number, token in enumerate(tokens) if BROKEN in token), default=len(tokens))
+    clear = "".join(tokens[broken + 1 :])
     shown = next(end for end in range(len(clear), -1, -1) if rest.endswith(clear[:end]))
     return clear[shown:]

@@ -202,7 +202,7 @@ class _Steps(Writing[StepRoute]):
             purpose=purpose,
             max_tokens=step.room,
             stop=STOPS[step.kind],
-            logprobs=reader.alternatives if by == "small" else 0,
+            logprobs=reader.alternatives,
             extra=reader.extra,
             stream=True,  # llama.cpp tells the tokens of a stop string in a stream only
         )

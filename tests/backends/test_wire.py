@@ -197,6 +197,13 @@ def test_bytes_are_kept_where_the_text_is_not_theirs() -> None:
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(completion)), Completion) == completion
 
 
+def test_a_token_that_llama_cpp_did_not_show_is_known_by_its_alternatives() -> None:
+    tops = [{"token": "\n", "logprob": -1.0, "id": 198, "bytes": [10]}, {"token": "x", "logprob": -2.0, "id": 1}]
+    content = {"content": [{"token": ".", "logprob": -1.0, "id": 198, "bytes": [46], "top_logprobs": tops}]}
+    answer = wire.decode(msgspec.json.encode({"choices": [{"text": "", "logprobs": content}]}), "url")
+    assert whole(answer, Usage(1, 1), started=0.0).logprobs == (TokenLogprob("\n", -1.0, 198),)
+
+
 def test_token_ids_and_reasoning_where_vllm_puts_them() -> None:
     chat = {
         "model": "m",

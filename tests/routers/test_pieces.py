@@ -38,6 +38,7 @@ def said(text: str, *tokens: str | bytes) -> Completion:
         (said("aéb", "a", "\ufffd", "\ufffd", "b"), True, [("a", (0,)), ("éb", (1, 2, 3))]),
         (said("日日日c", *["\ufffd"] * 4, "日", "c"), True, [("日日日c", (0, 1, 2, 3, 4, 5))]),
         (said("a日", "a", "\ufffd", "\ufffd", "\ufffd"), True, [("a", (0,)), ("日", None)]),
+        (said("🙂", b"\x99\x82", "\n"), True, [("🙂\n", None)]),
         (said("", "\ufffd"), True, []),
         (said("", "<|im_end|>"), False, []),
     ],

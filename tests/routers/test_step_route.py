@@ -18,6 +18,7 @@ from laconic.backends import ScriptedBackend
 from laconic.backends.backend import ServerFacts
 from laconic.backends.request import Completion, OnDelta, Request, TokenLogprob
 from laconic.backends.tokenizers import FileTokenizer, ShippedTokenizer, shipped
+from laconic.backends.usage import Usage
 from laconic.errors import BackendUnreachable
 from laconic.orchestrator import Flow, Result
 from laconic.routers import Routed
@@ -381,7 +382,9 @@ async def test_ids_are_handed_on_where_the_tokens_are_the_same() -> None:
     class Odd(Writer):
         async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
             said = await super().complete(request, on_delta)
-            return msgspec.structs.replace(said, token_ids=odd, logprobs=tuple(self._entries(odd)))
+            return msgspec.structs.replace(
+                said, token_ids=odd, logprobs=tuple(self._entries(odd)), usage=Usage(9, len(odd))
+            )
 
     for tokenizer, same in ((shipped(), True), (one_byte_a_token(), False)):
         small = Odd(towards("nothing ~"), unsure=doubtful("~"))
