@@ -128,14 +128,14 @@ def divided(labelled: Labelled, held_out: float, seed: int) -> tuple[Labelled, L
 
 
 def doubts(network: Any, labelled: Labelled) -> Any:
-    """The router's doubt of each token, 0 to 1; a numpy array [n]."""
+    """The router's doubt of each token, 0 to 1; a numpy array [n], as exact as a threshold is."""
     import numpy as np
     import torch
 
     found = []
     with torch.inference_mode():
         for begin in range(0, len(labelled.label), AT_ONCE):
-            found.append(_odds(network, labelled.of(slice(begin, begin + AT_ONCE))).sigmoid().cpu().numpy())
+            found.append(_odds(network, labelled.of(slice(begin, begin + AT_ONCE))).sigmoid().double().cpu().numpy())
     return np.concatenate(found)
 
 
