@@ -121,8 +121,9 @@ def divided(labelled: Labelled, held_out: float, seed: int) -> tuple[Labelled, L
     for part in parts:
         if len({label == DIVERGENT for label in part.label.tolist()}) < 2:
             raise InputError(
-                f"{len(divergent)} of {len(questions)} questions have divergent tokens, which is too few to learn from "
-                "some and judge by others: label more questions, or more mismatches of each (--most)"
+                "what is learned from and what is held out both need divergent tokens and others; of "
+                f"{len(questions)} questions {len(divergent)} have divergent ones: label more questions, or more "
+                "mismatches of each (--most)"
             )
     return parts
 
