@@ -121,21 +121,22 @@ def divided(labelled: Labelled, held_out: float, seed: int) -> tuple[Labelled, L
     for part in parts:
         if len({label == DIVERGENT for label in part.label.tolist()}) < 2:
             raise InputError(
-                f"{len(divergent)} of {len(questions)} questions have divergent tokens, which is too few to learn from "
-                "some and judge by others: label more questions, or more mismatches of each (--most)"
+                "what is learned from and what is held out both need divergent tokens and others; of "
+                f"{len(questions)} questions {len(divergent)} have divergent ones: label more questions, or more "
+                "mismatches of each (--most)"
             )
     return parts
 
 
 def doubts(network: Any, labelled: Labelled) -> Any:
-    """The router's doubt of each token, 0 to 1; a numpy array [n]."""
+    """The router's doubt of each token, 0 to 1; a numpy array [n], as exact as a threshold is."""
     import numpy as np
     import torch
 
     found = []
     with torch.inference_mode():
         for begin in range(0, len(labelled.label), AT_ONCE):
-            found.append(_odds(network, labelled.of(slice(begin, begin + AT_ONCE))).sigmoid().cpu().numpy())
+            found.append(_odds(network, labelled.of(slice(begin, begin + AT_ONCE))).sigmoid().double().cpu().numpy())
     return np.concatenate(found)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from laconic.backends.token_router import read_about
@@ -28,11 +31,23 @@ TINY = ("--width", "8", "--blocks", "1", "--epochs", "3", "--rate", "0.01", "--r
 LABEL = ("token-router", "label", "flow.yaml", "--data", "items.jsonl", "--to", "labels", "--sentence-tokens", "4")
 
 
+@pytest.fixture(scope="module")
+def like_large(large_folder, tmp_path_factory):
+    """The large model, a little spoilt: it mostly chooses the same tokens."""
+    folder = tmp_path_factory.mktemp("like") / "model"
+    shutil.copytree(large_folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    torch.manual_seed(3)
+    spoilt = {name: tensor * (1 + 0.03 * torch.randn_like(tensor)) for name, tensor in tensors.items()}
+    save_file(spoilt, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 @pytest.fixture
-def laconic(tmp_path, monkeypatch, small_folder, large_folder):
+def laconic(tmp_path, monkeypatch, like_large, large_folder):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LACONIC_STORE", raising=False)
-    flow = FLOW.replace("SMALL", str(small_folder)).replace("LARGE", str(large_folder))
+    flow = FLOW.replace("SMALL", str(like_large)).replace("LARGE", str(large_folder))
     (tmp_path / "flow.yaml").write_text(flow)
     items = [{"id": f"q{number}", "question": f"How many {number}?"} for number in range(6)]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
@@ -59,7 +74,7 @@ def test_from_questions_to_a_router_that_answers(laconic, tmp_path):
     assert "epoch 1: loss" in trained.stderr
     assert trained.stdout == "r.safetensors\n"
     about = read_about(tmp_path / "r.safetensors")
-    assert about.recall >= 0.8
+    assert 0.79 < about.recall <= 1
     assert 0 < len(about.learned) < 6
 
     told = laconic("token-router", "eval", "labels", "--router", "r.safetensors")
@@ -68,7 +83,7 @@ def test_from_questions_to_a_router_that_answers(laconic, tmp_path):
     judged = json.loads(laconic("token-router", "eval", "labels", "--router", "r.safetensors", "--json").stdout)
     assert judged["questions"] == 6 - len(about.learned)
     neural = judged["measures"][0]
-    assert neural["at_share"]["recall"] >= 0.8
+    assert neural["at_share"]["recall"] > 0.79
     assert judged["share"] == pytest.approx(neural["at_share"]["share"])
 
     text = (tmp_path / "flow.yaml").read_text().replace("max_tokens: 24", "by: neural, router: r.safetensors")
@@ -97,6 +112,8 @@ def test_what_cannot_be_done_is_told(laconic, tmp_path):
     flow = (tmp_path / "flow.yaml").read_text()
     (tmp_path / "flow.yaml").write_text(flow.replace("kind: token_route, ", "kind: prompt, model: large, "))
     assert "has none" in laconic(*LABEL).stderr
-    (tmp_path / "flow.yaml").write_text(flow.replace("  after:", "  second: {kind: token_route, prompt: x}\n  after:"))
+    (tmp_path / "flow.yaml").write_text(
+        flow.replace("  after:", "  second: {kind: token_route, prompt: x, max_tokens: 8}\n  after:")
+    )
     assert "--node" in laconic(*LABEL).stderr
     assert laconic(*LABEL, "--node", "second", "--limit", "1", "--most", "1").exit_code == 0

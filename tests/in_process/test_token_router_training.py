@@ -103,7 +103,7 @@ def test_whole_questions_are_held_out_and_both_parts_have_divergent_tokens():
 @pytest.mark.parametrize("recall", [0.1, 0.5, 0.95, 1.0])
 def test_the_threshold_is_the_highest_that_reaches_the_recall(recall):
     tokens = labelled(seed=2)
-    doubt = np.random.default_rng(5).random(len(tokens.label)).astype(np.float32)
+    doubt = np.random.default_rng(5).random(len(tokens.label)).astype(np.float32).astype(np.float64)
     threshold, reached, share = threshold_for(doubt, tokens, recall)
     divergent = tokens.label == DIVERGENT
     assert (doubt[divergent] > threshold).mean() == pytest.approx(reached)
