@@ -29,8 +29,8 @@ class Labelling:
     seed: int
 
     def flow_for(self, flow: Flow, name: str) -> Flow:
-        """The same flow with a `token_labels` in place of its `token_route`, nothing that comes after it, and no budget,
-        which is that of an answer.
+        """The same flow with a `token_labels` in place of its `token_route`, nothing that comes after it, and no
+        budget, which is that of an answer.
 
         Raises FlowError for a flow that has no such node, or several and no `name`.
         """
