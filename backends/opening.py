@@ -160,6 +160,7 @@ async def _engine(model: str, context: int | None, timeout: float, options: dict
 
 async def _transformers(model: str, context: int | None, timeout: float, options: dict[str, Any]) -> Backend:
     from .transformers import TransformersBackend
+    from .transformers.backend import without_layers
     from .transformers.folder import model_folder
 
     device, dtype, skip = (options.pop(name, None) for name in ("device", "dtype", "skip"))
@@ -170,8 +171,10 @@ async def _transformers(model: str, context: int | None, timeout: float, options
         if value is not None and not isinstance(value, str):
             raise FlowError(f"the option `{name}` of the model {model!r} is one of PyTorch's names, not {value!r}")
     folder = await asyncio.to_thread(model_folder, os.path.expandvars(model))
+    skip = skip or []
+    name = without_layers(model, skip)
     backend = TransformersBackend(
-        folder, name=model, context=context, device=device, dtype=dtype, skip=skip or [], timeout=timeout
+        folder, name=name, context=context, device=device, dtype=dtype, skip=skip, timeout=timeout
     )
     await backend.start()
     return backend

@@ -64,7 +64,7 @@ class TransformersBackend:
         if context is not None and context < 1:
             raise FlowError(f"The `context` of a model is at least 1 token, not {context}.")
         self.settings = Settings(str(Path(folder).expanduser()), device, dtype, tuple(skip))
-        self.model = name or Path(folder).expanduser().resolve().name
+        self.model = name or without_layers(Path(folder).expanduser().resolve().name, skip)
         self.timeout = timeout
         self._context = context
         self._weights: Weights | None = None
@@ -227,6 +227,11 @@ class TransformersBackend:
             if asked.exception() is not None:
                 return None
         return answering.completion(self.model)
+
+
+def without_layers(model: str, skip: Sequence[int]) -> str:
+    """What a model is called that leaves out layers: nobody may take its answers for those of the whole one."""
+    return "-".join([model, "without", *map(str, sorted(skip))]) if skip else model
 
 
 def _version() -> str:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import pytest
 
-from laconic import Flow, Runtime
+from laconic import Flow, Runtime, Store
 from laconic.backends import ScriptedBackend
 from laconic.backends.doubt import chance
 from laconic.backends.request import Message, Request
@@ -58,6 +58,22 @@ async def test_at_the_extremes_one_model_writes_exactly_what_it_writes_alone(
     assert answer == (await alone({"small": small, "large": large}[writer], **drawn)).text
     assert [span.by for span in answer.spans] == [writer]
     assert answer.share == (writer == "large")
+
+
+async def test_a_model_that_leaves_out_layers_is_not_taken_for_the_whole_one(large_folder):
+    whole = {"backend": "transformers", "model": str(large_folder)}
+    models = {"small": {**whole, "options": {"skip": [2, 3]}}, "large": whole}
+    async with Runtime(store=Store(), reuse=True) as runtime:
+        answers = []
+        for above in (math.inf, -math.inf):
+            node = TokenRoute(prompt=QUESTION, above=above, max_tokens=10)
+            flow = Flow(name="two", models=models, nodes={"answer": node}, outputs={"a": "{{ answer }}"})
+            result = await flow.run(runtime=runtime)
+            answers.append((str(result.outputs["a"]), result.ledger.calls[-1].served, result.ledger.total().replayed))
+    (small, named, _), (large, _, replayed) = answers
+    assert small != large
+    assert named == f"{large_folder}-without-2-3"
+    assert replayed == 0
 
 
 @pytest.mark.parametrize("measure", ["entropy", "margin", "aleatoric", "random"])
