@@ -23,7 +23,7 @@ from .prices import passes
 
 DRAFT = "draft"
 """The purpose of calls whose tokens another model may replace. The last token of one that ended with `cut` was
-replaced."""
+replaced, and those that the ledger knows as unused."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,7 +42,8 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     passes: int = 0
     """Tokens that went through the model: all that were read, and all that were generated but for each call's last."""
     unsaid: int = 0
-    """Calls whose server did not say how much was computed; only `calls` has them."""
+    """Calls whose server did not say how much was computed: `read` and `passes` lack them, and what was generated where
+    that is not known either."""
 
     @classmethod
     def of(cls, calls: Iterable[Call]) -> Tokens:
@@ -140,18 +141,21 @@ def activated_by(
 
 def _tokens(call: Call) -> Tokens:
     usage = call.usage if call.avoided is None else call.avoided
-    through = passes(usage)
-    if through is None:
-        return Tokens(calls=1, unsaid=1)
     generated = usage.completion or 0
+    through = passes(usage)
     draft, used = call.purpose == DRAFT, call.status in ANSWERED
-    replaced = int(used and draft and call.finish_reason == "cut" and generated > 0)
+    replaced = 0
+    if draft and call.status == "discarded":
+        replaced = generated
+    elif used:
+        replaced = min(generated, int(draft and call.finish_reason == "cut") if call.unused is None else call.unused)
     return Tokens(
         calls=1,
-        read=(usage.prompt or 0) - (usage.cache_read or 0),
+        read=0 if through is None else (usage.prompt or 0) - (usage.cache_read or 0),
         generated=generated,
         written=generated - replaced if used else 0,
         replaced=replaced,
         drafted=generated if draft else 0,
-        passes=through,
+        passes=through or 0,
+        unsaid=int(through is None),
     )

@@ -24,11 +24,13 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
     """Unix time, seconds: what began later is not meant."""
     request: str = ""
     """Only calls with this `request_hash`; empty: all."""
+    tokens: int | None = None
+    """Only so many of the generated tokens, so that the call does not become `discarded`; None: the whole answer."""
 
     def meant(self, call: Call) -> bool:
-        """Whether it is about this call, which becomes `discarded`."""
+        """Whether it is about this call."""
         return (
-            call.status == "ok"
+            (call.status == "ok" or (call.status == "replayed" and self.tokens is not None))
             and self.item in ("", call.item)
             and call.started <= self.at
             and self.request in ("", call.request_hash)
@@ -82,3 +84,6 @@ class Call(Owner, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     instruction: int | None = None
     """Prompt tokens that are the same in every call of its batch: instruction, examples, frame. Known only where they
     were counted beforehand."""
+    unused: int | None = None
+    """Generated tokens that are not part of what came of the answer: another model was asked for them instead. None:
+    nobody said so."""

@@ -20,6 +20,7 @@ WHOLE = (
     "cache_write",
     "reasoning",
     "instruction",
+    "unused",
     "avoided_prompt",
     "avoided_completion",
     "avoided_cache_read",

@@ -82,16 +82,21 @@ class Ledger:
         if self._write is not None:
             self._write(call)
 
-    def discard(self, *, run: str, item: str, node: str, request: str = "", at: float | None = None) -> None:
+    def discard(
+        self, *, run: str, item: str, node: str, request: str = "", at: float | None = None, tokens: int | None = None
+    ) -> None:
         """Enter that the answers of a node, and of all below it, were not used: those calls become `discarded`.
 
         `request`: only those with this `request_hash`. `at`: only those that had begun then (Unix time), else now.
+        `tokens`: not the whole answer, only so many of its tokens; the call stays what it is.
         Their tokens stay as they are. It is the only thing about a call that can be known no sooner than after its end.
         """
-        word = Discard(run, item, node, time.time() if at is None else at, request)
-        for call in self._runs.get(run, ()):
-            if word.meant(call):
+        word = Discard(run, item, node, time.time() if at is None else at, request, tokens)
+        for call in filter(word.meant, self._runs.get(run, ())):
+            if tokens is None:
                 msgspec.structs.force_setattr(call, "status", "discarded")
+            else:
+                msgspec.structs.force_setattr(call, "unused", tokens)
         if self.database is not None:
             self.database.write_discard(word)
 

@@ -22,6 +22,8 @@ A ledger file is a SQLite database in WAL mode; any SQLite client may read it wh
             instruction                     prompt tokens that are the same in every call of its batch; NULL: nobody
                                             counted them. Files of before have no such column until they are written
                                             again.
+            unused                          generated tokens that another model was asked for instead; NULL: nobody said
+                                            so. The same holds for files of before.
 
 `responses` key, request and completion (JSON), created (Unix time): answers that a later run may use again.
 
@@ -80,6 +82,7 @@ CALL_COLUMNS = (
     "error",
     "request_hash",
     "instruction",
+    "unused",
     "avoided_prompt",
     "avoided_completion",
     "avoided_cache_read",
@@ -123,7 +126,7 @@ RESPONSE_COLUMNS = ("key", "request", "completion", "created")
 
 FINDING_COLUMNS = ("key", "finding", "created")
 
-ADDED_COLUMNS = {"instruction": "INTEGER"}
+ADDED_COLUMNS = {"instruction": "INTEGER", "unused": "INTEGER"}
 """Columns of `calls` that came later, with their types. A file is given them when it is opened for writing; until then
 it is read as if they were NULL."""
 
@@ -138,7 +141,7 @@ TABLES = (
         source TEXT NOT NULL, seconds REAL NOT NULL, first_token_seconds REAL, started REAL NOT NULL,
         finish_reason TEXT NOT NULL, error TEXT NOT NULL, request_hash TEXT NOT NULL,
         avoided_prompt INTEGER, avoided_completion INTEGER, avoided_cache_read INTEGER, avoided_cache_write INTEGER,
-        avoided_reasoning INTEGER, avoided_source TEXT, instruction INTEGER
+        avoided_reasoning INTEGER, avoided_source TEXT, instruction INTEGER, unused INTEGER
     )""",
     "CREATE INDEX IF NOT EXISTS calls_of_run ON calls (run)",
     """CREATE TABLE IF NOT EXISTS responses (
@@ -162,7 +165,7 @@ TABLES = (
 _plain = attrgetter(
     *("run", "node", "item", "agent", "model", "served", "backend", "purpose", "attempt", "status"),
     *("usage.prompt", "usage.completion", "usage.cache_read", "usage.cache_write", "usage.reasoning", "usage.source"),
-    *("seconds", "first_token_seconds", "started", "finish_reason", "error", "request_hash", "instruction"),
+    *("seconds", "first_token_seconds", "started", "finish_reason", "error", "request_hash", "instruction", "unused"),
 )
 _NOTHING_AVOIDED = (None,) * 6
 
@@ -208,7 +211,8 @@ def calls_of(rows: Iterable[Sequence[Any]]) -> list[Call]:
             error=r[20],
             request_hash=r[21],
             instruction=r[22],
-            avoided=None if r[28] is None else Usage(r[23], r[24], r[25], r[26], r[27], once(r[28], r[28])),
+            unused=r[23],
+            avoided=None if r[29] is None else Usage(r[24], r[25], r[26], r[27], r[28], once(r[29], r[29])),
         )
         for r in rows
     ]

@@ -55,8 +55,10 @@ COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS, "findings": FINDING
 
 Entry = Call | Response | Row | Discard
 
-DISCARD = """UPDATE calls SET status = 'discarded'
-    WHERE run = ?1 AND ?2 IN ('', item) AND status = 'ok' AND started <= ?4 AND ?5 IN ('', request_hash)
+DISCARD = """UPDATE calls
+    SET status = CASE WHEN ?6 IS NULL THEN 'discarded' ELSE status END, unused = ifnull(?6, unused)
+    WHERE run = ?1 AND ?2 IN ('', item) AND started <= ?4 AND ?5 IN ('', request_hash)
+    AND (status = 'ok' OR status = 'replayed' AND ?6 IS NOT NULL)
     AND substr(node, 1, length(?3)) = ?3 AND substr(node, length(?3) + 1, 1) IN ('', '/', '[')"""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -132,6 +133,8 @@ def _of(name: str, rows: Sequence[Row], first: tuple[str, Sequence[Row]] | None)
 
 
 def _roles(rows: Sequence[Row]) -> dict[str, Tokens]:
+    if not all(row.roles for row in rows if row.calls or row.avoided):
+        return {}  # rows that do not tell: of items that were asked together, or of an earlier version
     roles = sorted({role for row in rows for role in row.roles})
     return {role: sum((row.roles[role] for row in rows if role in row.roles), Tokens()) for role in roles}
 
@@ -150,6 +153,8 @@ def _outputs(rows: Sequence[Row]) -> dict[str, Measured]:
     for name in dict.fromkeys(name for row in rows for name in row.outputs):
         values = [row.outputs[name] for row in rows if name in row.outputs]
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            if any(abs(value) > sys.float_info.max for value in values):
+                continue
             numbers = [float(value) for value in values]
             found[name] = _measured(numbers, resampled_means([numbers])[0])
     return found

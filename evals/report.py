@@ -85,19 +85,27 @@ def lines(figures: Sequence[FlowFigures]) -> list[Line]:
 
 def _by(role: str, figures: Sequence[FlowFigures]) -> list[Line]:
     """What one role did: the tokens it had to compute of prompts, and those it wrote."""
-    done = [f.roles.get(role, Tokens()) for f in figures]
+    done = [f.roles.get(role, Tokens()) if f.roles else None for f in figures]
     return [
-        (f"  prompt tokens computed by {role}", [f"{tokens.read:,}" for tokens in done]),
-        (f"  completion tokens of {role}", [f"{tokens.generated:,}" for tokens in done]),
+        (f"  prompt tokens computed by {role}", [_least(tokens, "read") for tokens in done]),
+        (f"  completion tokens of {role}", [_least(tokens, "generated") for tokens in done]),
     ]
+
+
+def _least(tokens: Tokens | None, field: str) -> str:
+    """A number of tokens, which is the least where a server did not say; nothing where no role is told."""
+    return "" if tokens is None else f"{'≥ ' if tokens.unsaid else ''}{getattr(tokens, field):,}"
 
 
 def _activated(figures: Sequence[FlowFigures]) -> list[Line]:
     """Parameters a token of the answers; nothing where no flow says how many its models have."""
 
     def billions(cell: Callable[[Activated], float | None]) -> list[str]:
-        found = [None if f.activated is None else cell(f.activated) for f in figures]
-        return ["" if number is None else f"{number / 1e9:.2f}B" for number in found]
+        found = [(f.activated, None if f.activated is None else cell(f.activated)) for f in figures]
+        return [
+            "" if of is None or number is None else f"{'≥ ' if of.lower_bound else ''}{number / 1e9:.2f}B"
+            for of, number in found
+        ]
 
     if all(f.activated is None for f in figures):
         return []

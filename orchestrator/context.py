@@ -231,10 +231,11 @@ class Context:
         """
         self.run.meter.ledger.discard(run=self.run.id, item=self.item, node=f"{self.path}/{child}")
 
-    def discard_call(self, call: Call) -> None:
-        """Say the same of one call of this node (`calls`)."""
-        ledger = self.run.meter.ledger
-        ledger.discard(run=call.run, item=call.item, node=call.node, request=call.request_hash, at=call.started)
+    def discard_call(self, call: Call, tokens: int | None = None) -> None:
+        """Say the same of one call of this node (`calls`), or of so many of the tokens that it generated."""
+        self.run.meter.ledger.discard(
+            run=call.run, item=call.item, node=call.node, request=call.request_hash, at=call.started, tokens=tokens
+        )
 
     async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
         """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""

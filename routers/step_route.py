@@ -155,14 +155,18 @@ class _Steps(Writing[StepRoute]):
         written = [piece for draft in drafts for piece in draft.pieces]
         self._add("small", written)
         self.threshold.kept(tokens_in(written))
-        self.replaced["small"] += sum(draft.lost for draft in drafts)
+        for draft in drafts:
+            self._lost("small", draft)
         return bool(written) and not drafts[-1].ends
 
     async def _by_large(self) -> bool:
         """Let the large model continue or rewrite the step. False if the answer ends with it."""
         rewrite = self.node.on_doubt == "rewrite"
         standing = [] if rewrite else [piece for draft in self.drafts for piece in draft.stands]
-        self.doubted = [draft.call for draft in self.drafts if rewrite or not draft.stands]
+        self.doubted = [
+            (draft.call, None if rewrite or not draft.stands else len(draft.entries) - tokens_in(draft.stands))
+            for draft in self.drafts
+        ]
         step = self._new_step()
         step.add(standing)
         while not step.ended:
@@ -175,7 +179,7 @@ class _Steps(Writing[StepRoute]):
             standing = []
             self._add("large", said.pieces)
             self.threshold.replaced(tokens_in(said.pieces))
-            self.replaced["large"] += said.lost
+            self._lost("large", said)
             step.add(said.pieces)
             if said.ends or not said.pieces:
                 return not said.ends and step.tokens > 0
@@ -183,6 +187,12 @@ class _Steps(Writing[StepRoute]):
 
     def _new_step(self) -> Step:
         return Step(self.node.step, min(self.node.step_tokens, self.left))
+
+    def _lost(self, by: Writer, said: _Said) -> None:
+        """Book the tokens of a call whose text is not known."""
+        if said.lost:
+            self.replaced[by] += said.lost
+            self.ctx.discard_call(said.call, said.lost)
 
     def _add(self, by: Writer, written: Sequence[Piece]) -> None:
         """Have pieces stand in the answer."""

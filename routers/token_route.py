@@ -138,8 +138,8 @@ class _Tokens(Writing[TokenRoute]):
         until = Until(measure=self.node.by, above=above, seed=self.node.seed, router=router).written()
         drafted = await self._complete("small", "draft", most, {} if above == math.inf else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
-        if drafted.finish_reason == "cut" and not drafted.token_ids:
-            self.doubted.append(self.ctx.calls()[-1])
+        if drafted.finish_reason == "cut":
+            self.doubted.append((self.ctx.calls()[-1], 1 if drafted.token_ids else None))
         return drafted
 
     async def _decide(self) -> Completion | None:

@@ -91,8 +91,9 @@ class Writing(ABC, Generic[Kind]):
         self.left = node.max_tokens
         self.spans: list[Span] = []
         self.replaced: dict[Writer, int] = {"small": 0, "large": 0}
-        self.doubted: list[Call] = []
-        """Calls of the small model of which no token will stand, once the large one has answered."""
+        self.doubted: list[tuple[Call, int | None]] = []
+        """Calls of the small model, and how many of their tokens will not stand once the large one has answered; None:
+        nothing of the call stands."""
         self.router_parameters = 0
         """Of a network that looks at every token of the small model."""
         self.roles: dict[Writer, str] = {"small": node.small, "large": node.large}
@@ -120,7 +121,7 @@ class Writing(ABC, Generic[Kind]):
     async def _of_large(self, asked: Coroutine[Any, Any, Said]) -> Said | None:
         """What the large model says; None if it failed and the small one is to write the rest.
 
-        Calls whose answers it replaces as a whole become `discarded` in the ledger.
+        What it replaces is unused in the ledger, and calls that it replaces as a whole are `discarded`.
         """
         try:
             said = await asked
@@ -134,6 +135,6 @@ class Writing(ABC, Generic[Kind]):
             return None
         finally:
             doubted, self.doubted = self.doubted, []
-        for call in doubted:
-            self.ctx.discard_call(call)
+        for call, tokens in doubted:
+            self.ctx.discard_call(call, tokens)
         return said

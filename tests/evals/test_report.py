@@ -64,7 +64,7 @@ def test_tokens_of_several_roles_are_told_apart_and_outputs_that_are_numbers_hav
     }
     rows = [
         row("a", "1", 159, roles=spent, outputs={"share": 0.5, "sure": True, "why": "x"}),
-        row("a", "2", 159, roles=spent, outputs={"share": 0.25, "sure": False, "why": "y"}),
+        row("a", "2", 159, roles=spent, outputs={"share": 0.25, "sure": False, "why": "y", "big": 2**1100}),
     ]
     table = dict(lines(summarise({"a": rows, "b": [row("b", "1", 10, roles={"large": Tokens(read=9, generated=1)})]})))
     assert table["  prompt tokens computed by small"] == ["80", "0"]
@@ -72,6 +72,10 @@ def test_tokens_of_several_roles_are_told_apart_and_outputs_that_are_numbers_hav
     assert table["  prompt tokens computed by large"] == ["0", "9"]
     assert table["output share"] == ["0.375 [0.25, 0.5]", ""]
     assert not any(name.startswith("activated") for name in table)
+    less = dict(lines(summarise({"a": rows, "b": [row("b", "1", 10, roles={"large": Tokens(generated=9, unsaid=1)})]})))
+    assert less["  completion tokens of large"] == ["4", "≥ 9"]
+    earlier = dict(lines(summarise({"a": [*rows, row("a", "3", 10, calls=1)], "b": rows})))
+    assert earlier["  completion tokens of small"] == ["", "14"]
     assert not any(name.startswith(("output sure", "output why")) for name in table)
 
 

@@ -8,6 +8,7 @@ from itertools import accumulate
 import pytest
 
 from laconic import Flow, Runtime, Store
+from laconic.accounting.activation import Tokens
 from laconic.backends import ScriptedBackend
 from laconic.backends.doubt import chance
 from laconic.backends.request import Message, Request
@@ -78,8 +79,10 @@ async def test_a_model_that_leaves_out_layers_is_not_taken_for_the_whole_one(lar
 
 @pytest.mark.parametrize("measure", ["entropy", "margin", "aleatoric", "random"])
 async def test_each_token_is_that_of_the_model_whose_turn_it_is(route, small, large, measure):
-    answer = (await route(by=measure)).outputs["a"]
+    result = await route(by=measure)
+    answer = result.outputs["a"]
     assert {span.by for span in answer.spans} == {"small", "large"}
+    assert Tokens.of(result.ledger.select(model="small").calls).replaced == answer.small.replaced > 0
     prompt = (await small.count(Request(model="small", messages=(Message("user", QUESTION),)))).ids
     again, place = list(prompt), 0
     for span in answer.spans:

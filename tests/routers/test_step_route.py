@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laconic.accounting.activation import Tokens
 from laconic.backends import ScriptedBackend
 from laconic.backends.backend import ServerFacts
 from laconic.backends.request import Completion, OnDelta, Request, TokenLogprob
@@ -177,6 +178,9 @@ async def test_nothing_is_lost_or_doubled_at_a_seam(
     assert "".join(span.text for span in answer.spans) == text
     spent = result.ledger.by("model")
     assert spent["small"].completion == answer.small.written + answer.small.replaced
+    for role, share in (("small", answer.small), ("large", answer.large)):
+        told = Tokens.of(result.ledger.select(model=role).calls)
+        assert (told.written, told.replaced) == (share.written, share.replaced)
     if answer.large.calls:
         assert spent["large"].completion == answer.large.written + answer.large.replaced
 
