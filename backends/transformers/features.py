@@ -6,7 +6,7 @@ what it says is a `Features`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,7 @@ def features(
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def save_features(path: Path, found: dict[str, Any], ends: Sequence[int]) -> None:
+def save_features(path: Path, found: dict[str, Any], ends: Collection[int]) -> None:
     """Write features, and which tokens end an answer. Raises `BackendError` if the file cannot be written."""
     import torch
     from safetensors.torch import save_file
