@@ -22,20 +22,26 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
     node: str
     at: float
     """Unix time, seconds: what began later is not meant."""
-    request: str = ""
-    """Only calls with this `request_hash`; empty: all."""
-    tokens: int | None = None
-    """Only so many of the generated tokens, so that the call does not become `discarded`; None: the whole answer."""
 
     def meant(self, call: Call) -> bool:
-        """Whether it is about this call."""
+        """Whether it is about this call, which becomes `discarded`."""
         return (
-            (call.status == "ok" or (call.status == "replayed" and self.tokens is not None))
+            call.status == "ok"
             and self.item in ("", call.item)
             and call.started <= self.at
-            and self.request in ("", call.request_hash)
             and is_under(call.node, self.node)
         )
+
+
+class DiscardCall(msgspec.Struct, frozen=True, gc=False):
+    """Word that the answer of one call, or a part of its tokens, was not used."""
+
+    run: str
+    request: str
+    """Its `request_hash`."""
+    started: float
+    tokens: int | None
+    """So many of its generated tokens, and it stays what it is; None: the whole answer, and it becomes `discarded`."""
 
 
 def is_under(node: str, path: str) -> bool:

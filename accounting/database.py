@@ -21,7 +21,7 @@ import msgspec
 from ..backends.request import Completion, Request
 from ..errors import LedgerError
 from ..version import __version__
-from .call import Call, Discard
+from .call import Call, Discard, DiscardCall
 from .opening import check_version, lacking, look_at, open_to_read, open_to_write, plainly
 from .readings import Reading
 from .runs import RunRecord
@@ -72,7 +72,7 @@ class Database:
         """Queue a call. Costs no more than that; see `fault` and `flush` for what went wrong later."""
         self._put(call)
 
-    def write_discard(self, word: Discard) -> None:
+    def write_discard(self, word: Discard | DiscardCall) -> None:
         """Queue that calls which are in the file, or before it in the queue, were answered for nothing."""
         self._put(word)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import msgspec
 
 from ..errors import LedgerError
-from .call import Call, Discard, is_under
+from .call import Call, Discard, DiscardCall, is_under
 from .totals import Total
 
 if TYPE_CHECKING:
@@ -82,23 +82,31 @@ class Ledger:
         if self._write is not None:
             self._write(call)
 
-    def discard(
-        self, *, run: str, item: str, node: str, request: str = "", at: float | None = None, tokens: int | None = None
-    ) -> None:
+    def discard(self, *, run: str, item: str, node: str) -> None:
         """Enter that the answers of a node, and of all below it, were not used: those calls become `discarded`.
 
-        `request`: only those with this `request_hash`. `at`: only those that had begun then (Unix time), else now.
-        `tokens`: not the whole answer, only so many of its tokens; the call stays what it is.
-        Their tokens stay as they are. It is the only thing about a call that can be known no sooner than after its end.
+        Their tokens stay as they are. Whether it was used is all that can be known of a call no sooner than after its
+        end.
         """
-        word = Discard(run, item, node, time.time() if at is None else at, request, tokens)
+        word = Discard(run, item, node, time.time())
         for call in filter(word.meant, self._runs.get(run, ())):
-            if tokens is None:
-                msgspec.structs.force_setattr(call, "status", "discarded")
-            else:
-                msgspec.structs.force_setattr(call, "unused", tokens)
+            msgspec.structs.force_setattr(call, "status", "discarded")
         if self.database is not None:
             self.database.write_discard(word)
+
+    def discard_call(self, call: Call, tokens: int | None = None) -> None:
+        """Enter the same of one call that is in the ledger, or of so many of its `tokens`, which are `unused` then."""
+        if tokens is not None:
+            msgspec.structs.force_setattr(call, "unused", tokens)
+        elif call.status == "ok":
+            msgspec.structs.force_setattr(call, "status", "discarded")
+        if self.database is not None:
+            self.database.write_discard(DiscardCall(call.run, call.request_hash, call.started, tokens))
+
+    def latest(self, *, run: str, item: str, node: str) -> Call | None:
+        """The call of a node that ended last."""
+        calls = reversed(self._runs.get(run, ()))
+        return next((call for call in calls if call.node == node and call.item == item), None)
 
     @property
     def calls(self) -> Sequence[Call]:

@@ -144,6 +144,7 @@ TABLES = (
         avoided_reasoning INTEGER, avoided_source TEXT, instruction INTEGER, unused INTEGER
     )""",
     "CREATE INDEX IF NOT EXISTS calls_of_run ON calls (run)",
+    "CREATE INDEX IF NOT EXISTS calls_of_request ON calls (request_hash)",
     """CREATE TABLE IF NOT EXISTS responses (
         key TEXT PRIMARY KEY, request TEXT NOT NULL, completion TEXT NOT NULL, created REAL NOT NULL
     )""",

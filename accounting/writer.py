@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .call import Call, Discard
+from .call import Call, Discard, DiscardCall
 from .schema import CALL_COLUMNS, FINDING_COLUMNS, READING_COLUMNS, RESPONSE_COLUMNS, RUN_COLUMNS, row_of
 
 BATCH = 16_384
@@ -53,13 +53,15 @@ class Row(msgspec.Struct, frozen=True):
 
 COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS, "findings": FINDING_COLUMNS}
 
-Entry = Call | Response | Row | Discard
+Entry = Call | Response | Row | Discard | DiscardCall
 
-DISCARD = """UPDATE calls
-    SET status = CASE WHEN ?6 IS NULL THEN 'discarded' ELSE status END, unused = ifnull(?6, unused)
-    WHERE run = ?1 AND ?2 IN ('', item) AND started <= ?4 AND ?5 IN ('', request_hash)
-    AND (status = 'ok' OR status = 'replayed' AND ?6 IS NOT NULL)
+DISCARD = """UPDATE calls SET status = 'discarded'
+    WHERE run = ?1 AND ?2 IN ('', item) AND status = 'ok' AND started <= ?4
     AND substr(node, 1, length(?3)) = ?3 AND substr(node, length(?3) + 1, 1) IN ('', '/', '[')"""
+DISCARD_CALL = """UPDATE calls
+    SET status = CASE WHEN ?4 IS NULL AND status = 'ok' THEN 'discarded' ELSE status END, unused = ifnull(?4, unused)
+    WHERE request_hash = ?2 AND run = ?1 AND started = ?3"""
+WORDS: dict[type[Discard | DiscardCall], str] = {Discard: DISCARD, DiscardCall: DISCARD_CALL}
 
 
 class Writer:
@@ -156,8 +158,9 @@ class Writer:
                 self._insert("INSERT OR REPLACE INTO responses", RESPONSE_COLUMNS, responses, clean)
             self._insert("INSERT INTO calls", CALL_COLUMNS, calls, clean)
             if len(calls) < len(entries):
-                words = [msgspec.structs.astuple(entry) for entry in entries if type(entry) is Discard]
-                connection.executemany(DISCARD, [tuple(map(_clean, word)) for word in words] if clean else words)
+                for kind, statement in WORDS.items():
+                    words = [msgspec.structs.astuple(entry) for entry in entries if type(entry) is kind]
+                    connection.executemany(statement, [tuple(map(_clean, word)) for word in words] if clean else words)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

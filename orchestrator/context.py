@@ -13,6 +13,7 @@ from ..backends.request import ADDED, MARKS, Completion, Delta, Message, OnDelta
 from ..errors import BudgetExceeded, LaconicError, LedgerError, NodeError, ReplayMiss, TokenizerUnavailable, ToolError
 from .events import TokenDelta
 from .registry import nearest
+from .shown import as_data
 from .template import as_text, compile_template, render_tree
 from .tool import Tool
 
@@ -180,12 +181,15 @@ class Context:
     async def tokens(self, text: str, *, model: str, marks: bool = False) -> tuple[int, ...]:
         """The tokens that the role `model` has for a text which is no prompt: nothing is added to it.
 
-        `marks`: what is called like a special token is one; only for texts of which every part is known.
+        `marks`: what is called like a special token is one; only for texts of which every part is known. Else it is
+        text; for vLLM, whose tokenizer cannot be told so, the separators of chat templates are broken by a space.
         Raises TokenizerUnavailable if its server does not tell them, NodeError for an unknown role.
         """
         if not text:
             return ()
         extra = {ADDED: False, MARKS: marks}
+        if not marks and (await self.facts(model)).server == "vllm":
+            text = as_data(text)  # its tokenizer has no way to be asked for text alone
         return _told(await self._count(model, prompt=text, extra=extra), model)
 
     async def _count(self, model: str, **request: Any) -> Count:
@@ -198,6 +202,13 @@ class Context:
     def calls(self) -> Sequence[Call]:
         """The calls of this node so far, those of all below it included, in the order they ended."""
         return self.run.meter.ledger.select(run=self.run.id, item=self.item, under=self.path).calls
+
+    def latest_call(self) -> Call:
+        """The call of this node itself that ended last. Raises NodeError if there is none."""
+        call = self.run.meter.ledger.latest(run=self.run.id, item=self.item, node=self.path)
+        if call is None:
+            raise NodeError("no model has been asked yet", path=self.path)
+        return call
 
     @property
     def reuses(self) -> bool:
@@ -232,10 +243,8 @@ class Context:
         self.run.meter.ledger.discard(run=self.run.id, item=self.item, node=f"{self.path}/{child}")
 
     def discard_call(self, call: Call, tokens: int | None = None) -> None:
-        """Say the same of one call of this node (`calls`), or of so many of the tokens that it generated."""
-        self.run.meter.ledger.discard(
-            run=call.run, item=call.item, node=call.node, request=call.request_hash, at=call.started, tokens=tokens
-        )
+        """Say the same of one call of this node (`latest_call`), or of so many of the tokens that it generated."""
+        self.run.meter.ledger.discard_call(call, tokens)
 
     async def tool(self, name: str, text: str | None = None, /, **args: Any) -> Any:
         """Call a tool of the flow; `text` fills its first argument. Raises ToolError, fit to become evidence."""

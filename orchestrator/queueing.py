@@ -20,7 +20,7 @@ from .models import ModelSpec
 Order = Literal["prefix", "arrival"]
 """`prefix`: by what prompts have in common, where that can help. `arrival`: first come, first served."""
 
-AT_ONCE = {"local": 4, "openai": 64, "vllm": 256, "vllm-engine": 256}
+AT_ONCE = {"local": 4, "openai": 64, "vllm": 256, "vllm-engine": 256, "transformers": 32}
 """Most calls under way at once, by kind of backend, where a model's spec does not say."""
 
 

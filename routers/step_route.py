@@ -97,8 +97,7 @@ class _Steps(Writing[StepRoute]):
     """An answer while it is written."""
 
     def __init__(self, node: StepRoute, ctx: Context, small: Reader, large: Reader) -> None:
-        above = ABOVE[node.by] if node.above is None else node.above
-        super().__init__(node, ctx, threshold(node.by, above, node.share))
+        super().__init__(node, ctx, threshold(node.by, node.above, node.share, ABOVE[node.by]))
         self.readers: dict[Writer, Reader] = {"small": small, "large": large}
         self.shared: bool | None = None
         """Whether both have the same tokens; found out when one has to read the other for the first time."""
@@ -227,4 +226,4 @@ class _Steps(Writing[StepRoute]):
         written = pieces(said, trimmed=reader.trimmed)
         stopped = stops_in("".join(piece.text for piece in written), step.kind)
         ends = said.finish_reason not in ("length", "cut", "unknown") and not stopped
-        return _Said(self.ctx.calls()[-1], written, entries, ends)
+        return _Said(self.ctx.latest_call(), written, entries, ends)

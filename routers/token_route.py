@@ -139,7 +139,7 @@ class _Tokens(Writing[TokenRoute]):
         drafted = await self._complete("small", "draft", most, {} if above == math.inf else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
         if drafted.finish_reason == "cut":
-            self.doubted.append((self.ctx.calls()[-1], 1 if drafted.token_ids else None))
+            self.doubted.append((self.ctx.latest_call(), 1 if drafted.token_ids else None))
         return drafted
 
     async def _decide(self) -> Completion | None:

@@ -27,11 +27,10 @@ class Reading:
 
     def cut(self, length: int) -> None:
         """Forget what was read behind `length` tokens."""
-        if length < len(self.ids):
-            for layer in self.cache.layers:
-                if layer.keys is not None:  # a layer that is left out has none
-                    layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
-            del self.ids[length:]
+        for layer in self.cache.layers:
+            if layer.keys is not None:  # a layer that is left out has none
+                layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
+        del self.ids[length:]
 
     @property
     def can_be_cut(self) -> bool:

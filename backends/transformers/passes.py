@@ -24,6 +24,10 @@ MOST = 512
 """Tokens that are read in one pass."""
 
 
+BY_LENGTH = frozenset({"dynamic", "longrope"})
+"""Kinds of positions that depend on the longest of all that are read together."""
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """Tokens that an answer waits to have read."""
 
@@ -70,30 +74,21 @@ class Passes:
         `weights`: one of the models that compute here; those of one model share passes.
         """
         waiting = _Waiting(weights, answer, Future())
-        self._wait(waiting)
+        self._waiting.append(waiting)
+        self._thread.submit(self._work)
         return waiting.done
 
-    def _wait(self, waiting: _Waiting) -> None:
-        self._waiting.append(waiting)
-        self._thread.submit(self._turn)
-
-    def _turn(self) -> None:
-        """A pass for whoever waited longest, and for all others that can share it; nothing if nobody waits."""
+    def _work(self) -> None:
+        """Passes until nobody waits: each for whoever waited longest, and for all others that can share it."""
         import torch
 
         with torch.inference_mode():
-            sharing = self._sharing()
-            if not sharing:
-                return
-            results: Sequence[Seen | Exception]
-            try:
-                results = read(sharing[0][0].weights, [wanted for _, wanted in sharing])
-            except Exception as error:
-                results = [error] * len(sharing)
-            for (waiting, _), result in zip(sharing, results, strict=True):
-                waiting.wanted = _next(waiting, result)
-                if waiting.wanted is not None:
-                    self._wait(waiting)
+            while sharing := self._sharing():
+                results = _results([wanted for _, wanted in sharing], sharing[0][0].weights)
+                for (waiting, _), result in zip(sharing, results, strict=True):
+                    waiting.wanted = _next(waiting, result)
+                    if waiting.wanted is not None:
+                        self._waiting.append(waiting)
 
     def _sharing(self) -> list[tuple[_Waiting, Wanted]]:
         """Those that get the next pass; they wait no longer."""
@@ -113,6 +108,18 @@ class Passes:
             sharing.append((waiting, waiting.wanted))
             left -= len(waiting.wanted.ids)
         return sharing
+
+
+def _results(wanted: Sequence[Wanted], weights: Weights) -> Sequence[Seen | Exception]:
+    """What a pass gives each; if it fails, as for want of memory, each is read alone, so that no other is to blame."""
+    try:
+        return read(weights, wanted)
+    except Exception as error:
+        if len(wanted) == 1:
+            return [error]
+    for one in wanted:
+        one.reading.cut(len(one.reading.ids))  # what a pass that failed may have left
+    return [result for one in wanted for result in _results([one], weights)]
 
 
 def _begin(waiting: _Waiting) -> Wanted | None:
@@ -135,6 +142,8 @@ def _next(waiting: _Waiting, result: Seen | Exception | None) -> Wanted | None:
 
 def packs(model: Any) -> bool:
     """Whether answers can share a model's passes: it takes positions, and every layer sees all that was read."""
+    if (getattr(model.config, "rope_parameters", None) or {}).get("rope_type") in BY_LENGTH:
+        return False
     kinds = getattr(model.config, "layer_types", None) or ()
     window = getattr(model.config, "sliding_window", None) if not kinds else None
     takes = inspect.signature(model.base_model.forward).parameters

@@ -402,11 +402,15 @@ def test_what_was_discarded_is_so_in_the_file(path: Path, make: Make) -> None:
         ledger.append(make(100, 30, node="answer/basic", item="1"))
         ledger.discard(run="r1", item="1", node="answer/basic")
         ledger.append(make(50, 3, node="answer/basic", item="1", started=time.time() + 1))
-        for request in ("one", "two"):
-            ledger.append(make(7, 3, node="answer/route", item="1", request_hash=request))
-        ledger.discard(run="r1", item="1", node="answer/route", request="two")
+        for number, request in enumerate(("one", "two", "two")):
+            ledger.append(make(7, 3, node="answer/route", item="1", request_hash=request, started=50.0 + number))
+        ledger.discard_call(ledger.calls[-3], 2)
+        ledger.discard_call(ledger.calls[-1])
     statuses = [(call.node, call.status) for call in Ledger.load(path).calls]
-    assert statuses == [(call.node, call.status) for call in ledger.calls]
+    assert [(call.node, call.status, call.unused) for call in Ledger.load(path).calls] == [
+        (call.node, call.status, call.unused) for call in ledger.calls
+    ]
+    assert ledger.calls[-3].unused == 2
     assert [status for _, status in statuses].count("discarded") == 5
-    assert statuses[-2:] == [("answer/route", "ok"), ("answer/route", "discarded")]
+    assert [status for _, status in statuses[-3:]] == ["ok", "ok", "discarded"]
     assert Ledger.load(path).total() == ledger.total()

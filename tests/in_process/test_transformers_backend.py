@@ -239,6 +239,22 @@ async def test_a_model_that_forgets_reads_each_answer_by_itself(forgetful):
     assert [answer.token_ids for answer in shared] == [answer.token_ids for answer in alone]
 
 
+async def test_a_pass_that_has_no_room_for_all_is_computed_one_by_one(small, monkeypatch):
+    requests = [asks(ids=(*IDS, 100 + number), max_tokens=4) for number in range(3)]
+    alone = [await small.complete(request) for request in requests]
+    layer = small._weights.model.model.layers[-1]
+    whole = layer.forward
+
+    def forward(hidden, **rest):
+        return whole(hidden, **rest) if hidden.shape[1] <= len(IDS) + 1 else fails()
+
+    small._readings.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(layer, "forward", forward)
+        shared = await together(small, requests)
+    assert [answer.token_ids for answer in shared] == [answer.token_ids for answer in alone]
+
+
 async def test_a_failed_pass_is_told_to_all_who_shared_it(small, monkeypatch):
     await small.start()
     with monkeypatch.context() as patch:
