@@ -10,7 +10,8 @@ takes longer the more stands before it, nor what a request costs whatever its le
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     prefill: Points
     """F: seconds to read prompts of so many tokens."""
     per_token: float
-    """g: seconds for a generated token."""
+    """g: seconds for a generated token; 0 if the longer answer took no longer than the short one."""
     parameters: int | None = None
     """Of the model, where they are known."""
     backend: str = ""
@@ -140,7 +141,24 @@ def load_calibration(path: Path) -> Calibration:
 def save_calibration(calibration: Calibration, path: Path) -> None:
     """Write it as JSON. Raises InputError."""
     text: bytes = msgspec.json.format(msgspec.json.encode(calibration), indent=2)
-    try:
+    with _plainly(path):
         path.write_bytes(text + b"\n")
+
+
+def check_writable(path: Path) -> None:
+    """Raises InputError if no calibration can be saved there. What is there stays as it is."""
+    with _plainly(path):
+        if path.is_dir():
+            raise InputError(f"{str(path)!r} is a folder; name a file")
+        there = path.exists()
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+
+
+@contextmanager
+def _plainly(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written: {error.strerror}") from error

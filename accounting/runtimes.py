@@ -34,14 +34,24 @@ class IdealRuntime(msgspec.Struct, frozen=True, kw_only=True):
     measured: float = 0.0
     """The seconds that the calls really took, waiting for the model included."""
     cache_unsaid: int = 0
-    """Calls whose server did not say what came from its cache: taken as nothing, so that they are upper bounds."""
+    """Calls that were sent and whose server did not say what came from its cache: taken as nothing, so that the sums
+    are upper bounds."""
     tokens_unsaid: int = 0
-    """Calls whose tokens are not known: taken as none, so that they are lower bounds."""
+    """Calls that were sent and whose tokens are not known: taken as none, so that the sums are lower bounds."""
+    avoided_cache_unsaid: int = 0
+    """`cache_unsaid` of the answers that were there already, which bound `avoided` alone."""
+    avoided_tokens_unsaid: int = 0
+    """`tokens_unsaid` of the answers that were there already."""
 
     def show(self, seconds: float) -> str:
-        """One of the figures for people: `1.5`; `≤ 1.5` and `≥ 1.5` for bounds, `~ 1.5` if it is neither."""
-        sign = {(False, False): "", (True, False): "≤ ", (False, True): "≥ ", (True, True): "~ "}
-        return f"{sign[bool(self.cache_unsaid), bool(self.tokens_unsaid)]}{seconds:,.3f}"
+        """The sum or the critical path for people: `1.5`; `≤ 1.5` and `≥ 1.5` for bounds, `~ 1.5` if it is neither."""
+        return _bounded(seconds, self.cache_unsaid, self.tokens_unsaid)
+
+    def show_avoided(self) -> str:
+        """The avoided seconds in the same way; empty if there are none."""
+        if not self.avoided and not self.avoided_tokens_unsaid:
+            return ""
+        return _bounded(self.avoided, self.avoided_cache_unsaid, self.avoided_tokens_unsaid)
 
 
 Calibrations = Mapping[str, Calibration]
@@ -52,27 +62,27 @@ def ideal_runtime(calls: Iterable[Call], calibrations: Calibrations) -> IdealRun
     """The idealized seconds of `calls`. Raises InputError for a model that has no calibration."""
     sent: list[Call] = []
     seconds: list[float] = []
+    spared: list[Usage] = []
     avoided = 0.0
-    cache_unsaid = tokens_unsaid = 0
     for call in calls:
-        replayed = call.status == "replayed"
-        usage = call.avoided if replayed and call.avoided is not None else call.usage
-        cache_unsaid += usage.cache_read is None and bool(usage.prompt)
-        tokens_unsaid += usage.total is None
-        taken = _seconds(usage, _of(call, calibrations))
-        if replayed:
-            avoided += taken
+        calibration = _of(call, calibrations)
+        if call.status == "replayed":
+            spared.append(call.usage if call.avoided is None else call.avoided)
+            avoided += _seconds(spared[-1], calibration)
         else:
             sent.append(call)
-            seconds.append(taken)
+            seconds.append(_seconds(call.usage, calibration))
+    spent = [call.usage for call in sent]
     return IdealRuntime(
         calls=len(sent),
         seconds=sum(seconds),
         critical_path=longest_chain([(call.started, call.started + call.seconds) for call in sent], seconds),
         avoided=avoided,
         measured=sum(call.seconds for call in sent),
-        cache_unsaid=cache_unsaid,
-        tokens_unsaid=tokens_unsaid,
+        cache_unsaid=sum(map(_cache_unsaid, spent)),
+        tokens_unsaid=sum(map(_tokens_unsaid, spent)),
+        avoided_cache_unsaid=sum(map(_cache_unsaid, spared)),
+        avoided_tokens_unsaid=sum(map(_tokens_unsaid, spared)),
     )
 
 
@@ -101,6 +111,19 @@ def _of(call: Call, calibrations: Calibrations) -> Calibration:
             f"another as {call.model}=FILE"
         )
     return found
+
+
+def _cache_unsaid(usage: Usage) -> bool:
+    return usage.cache_read is None and bool(usage.prompt)
+
+
+def _tokens_unsaid(usage: Usage) -> bool:
+    return usage.total is None
+
+
+def _bounded(seconds: float, cache_unsaid: int, tokens_unsaid: int) -> str:
+    sign = {(False, False): "", (True, False): "≤ ", (False, True): "≥ ", (True, True): "~ "}
+    return f"{sign[bool(cache_unsaid), bool(tokens_unsaid)]}{seconds:,.3f}"
 
 
 def _seconds(usage: Usage, calibration: Calibration) -> float:

@@ -110,6 +110,8 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the model."""
     vocabulary: str | None = None
     """What is the same for models that mean the same by token ids."""
+    vocabulary_size: int | None = None
+    """How many token ids the model has; they begin with 0."""
     weights: str | None = None
     """What is the same for models with the same weights and layers."""
 

@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 class _Meta(msgspec.Struct):
     n_ctx: int | None = None
     n_params: int | None = None
+    n_vocab: int | None = None
 
 
 class _Model(msgspec.Struct):
@@ -95,8 +96,9 @@ def read_facts(model: str, models: bytes | None, props: bytes | None, version: b
     owners = {entry.owned_by for entry in entries}
     if own is not None or "llamacpp" in owners:
         context = own.default_generation_settings.n_ctx if own is not None else None
-        if context is None and entry is not None and entry.meta is not None:
-            context = entry.meta.n_ctx
+        meta = entry.meta if entry is not None and entry.meta is not None else _Meta()
+        if context is None:
+            context = meta.n_ctx
         return ServerFacts(
             server="llama.cpp",
             version=own.build_info if own is not None else None,
@@ -105,7 +107,8 @@ def read_facts(model: str, models: bytes | None, props: bytes | None, version: b
             tokenizes=own is not None,
             metrics=own is not None and own.endpoint_metrics is not False,
             reports_cached=True,
-            parameters=entry.meta.n_params if entry is not None and entry.meta is not None else None,
+            parameters=meta.n_params,
+            vocabulary_size=meta.n_vocab,
         )
     if "vllm" in owners:
         answered = _read(_version, version)

@@ -164,6 +164,7 @@ class ScriptedBackend:
             caches_prefixes=self._prefixes is not None,
             block=self._prefixes.block if self._prefixes is not None else None,
             blocks=self._prefixes.blocks if self._prefixes is not None else None,
+            vocabulary_size=self._tokenizer.size,
         )
 
     async def counters(self) -> Counters:

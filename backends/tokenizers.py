@@ -142,6 +142,11 @@ class FileTokenizer:
         """All tokens, special ones included, and their ids."""
         return self._tokenizer.get_vocab()
 
+    @property
+    def size(self) -> int:
+        """How many tokens there are, special ones included."""
+        return self._tokenizer.get_vocab_size()
+
     def prompt_ids(self, request: Request) -> list[int]:
         """The token ids a server computes for a request; see `ADDED` and `MARKS` for text.
 

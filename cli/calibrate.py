@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..accounting.calibration import Calibration, fit, save_calibration
+from ..accounting.calibration import Calibration, check_writable, save_calibration
 from ..accounting.call import Call
 from ..backends import catalogue
 from ..errors import InputError
@@ -21,7 +21,7 @@ from ..evals.provenance import processor, sha256_of
 from ..orchestrator import Flow, ModelSpec
 from ..orchestrator.registry import nearest
 from .errors import say
-from .measuring import WARM_UP, Measuring
+from .measuring import Measuring
 from .options import StoreOption
 from .storage import opened, store_path
 from .tables import show_table
@@ -32,7 +32,12 @@ def calibrate(
         str, typer.Argument(metavar="MODEL", help="A model as --model of `laconic run` takes it; with --flow, a role.")
     ],
     flow: Annotated[
-        Path | None, typer.Option("--flow", metavar="FLOW", help="MODEL is a role of this flow, asked as it says.")
+        Path | None,
+        typer.Option(
+            "--flow",
+            metavar="FLOW",
+            help="MODEL is a role of this flow, asked for its likeliest tokens: its sampling and `extra` are left out.",
+        ),
     ] = None,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, max=20, metavar="N", help="Calls for each point; the shortest counts.")
@@ -55,10 +60,10 @@ def calibrate(
     if to is not None and not to.parent.is_dir():
         raise InputError(f"there is no folder {str(to.parent)!r} for the calibration")
     with opened(store_path(store)) as (ledger, _, database):
+        check_writable(place)
         measuring = Measuring(role, spec, repeats, ledger, database)
-        facts = measuring.run()
-        calls = ledger.select(run=measuring.record.run).calls
-    prefill, per_token = fit(call for call in calls if call.node != WARM_UP)
+        facts, prefill, per_token = measuring.run()
+    calls = ledger.calls
     file = catalogue.find(spec.model) if spec.backend == "local" else None
     calibration = Calibration(
         model=calls[0].served,
@@ -81,6 +86,11 @@ def calibrate(
     else:
         _show(calibration)
     _say_what_was_cached(calls)
+    if not per_token:
+        say(
+            "a longer answer took no longer than a short one, so that generated tokens are taken to take no time; "
+            "measure again when the machine is idle, with more --repeats"
+        )
     say(f"saved in {place}; the calls are those of run {calibration.run}")
 
 

@@ -44,10 +44,12 @@ def show_runtimes(book: Ledger, record: RunRecord, by: Key, files: Sequence[str]
     head = (by, "calls", "model seconds", "critical path", "measured", "avoided")
     rows = [[name or "(none)", *_runtime_cells(of)] for name, of in groups.items()]
     show_table(head, rows, foot=("total", *_runtime_cells(total)))
-    if total.cache_unsaid:
-        _tell(f"≤: of {total.cache_unsaid:,} calls it is not known what came from a cache; nothing, it is assumed")
-    if total.tokens_unsaid:
-        _tell(f"≥: of {total.tokens_unsaid:,} calls the tokens are not known; none, it is assumed")
+    cache_unsaid = total.cache_unsaid + total.avoided_cache_unsaid
+    tokens_unsaid = total.tokens_unsaid + total.avoided_tokens_unsaid
+    if cache_unsaid:
+        _tell(f"≤: of {cache_unsaid:,} calls it is not known what came from a cache; nothing, it is assumed")
+    if tokens_unsaid:
+        _tell(f"≥: of {tokens_unsaid:,} calls the tokens are not known; none, it is assumed")
 
 
 def _runtime_cells(of: IdealRuntime) -> list[str]:
@@ -56,7 +58,7 @@ def _runtime_cells(of: IdealRuntime) -> list[str]:
         of.show(of.seconds),
         of.show(of.critical_path),
         f"{of.measured:,.3f}",
-        of.show(of.avoided) if of.avoided else "",
+        of.show_avoided(),
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..accounting.audit import Audit
+from ..accounting.calibration import Points, fit
 from ..accounting.call import Owner
 from ..accounting.database import Database
 from ..accounting.ledger import Ledger
@@ -29,8 +30,9 @@ PROMPTS = (32, 128, 512, 1024, 2048)
 """Tokens of the prompts, as far as the model's context allows."""
 SHORT, LONG = 8, 40
 """Tokens of the two answers between which a generated token is measured."""
-IDS = range(100, 1000)
-"""Token ids that prompts are made of: in every vocabulary, and no control tokens."""
+IDS = range(3_000, 30_000)
+"""Token ids that prompts are made of. Vocabularies keep control tokens before them (Tekken 0 to 999, Gemma its turn
+marks 105 and 106, Falcon 3 some two thousand) or at their end, which is at 32,000 or later in all but small ones."""
 ENDLESS = ("vllm", "llama.cpp")
 """Servers that know `ignore_eos`."""
 
@@ -51,11 +53,14 @@ class Measuring:
             started=time.time(),
         )
 
-    def run(self) -> ServerFacts:
-        """Ask everything; what it cost is in the ledger. Raises what opening and asking a model raises."""
+    def run(self) -> tuple[ServerFacts, Points, float]:
+        """Ask everything and fit F and g to it; what it cost is in the ledger. Raises what opening and asking a model
+        and `fit` raise; the run is then remembered as failed.
+        """
         status = "cancelled"
         try:
             facts = run_to_the_end(self._ask())
+            prefill, per_token = fit(call for call in self.ledger.calls if call.node != WARM_UP)
             status = "ok"
         except LaconicError:
             status = "failed"
@@ -63,7 +68,7 @@ class Measuring:
         finally:
             if self.ledger.calls:
                 self.database.save_run(msgspec.structs.replace(self.record, status=status, finished=time.time()))
-        return facts
+        return facts, prefill, per_token
 
     async def _ask(self) -> ServerFacts:
         audit = Audit(self.ledger)
@@ -74,7 +79,7 @@ class Measuring:
             self.database.save_run(self.record)
             audit.keep(self.record.run)
             endless = facts.server in ENDLESS and facts.knows("ignore_eos", chat=False) is not False
-            prompts = _prompts(self.record.run)
+            prompts = _prompts(self.record.run, _ids(facts.vocabulary_size))
             for number, (node, tokens, most) in enumerate(calls, 1):
                 request = Request(
                     model=model.backend.model,
@@ -104,8 +109,14 @@ def _calls(context: int | None, repeats: int) -> Iterator[tuple[str, int, int]]:
             yield f"answer-{most}", middle, most
 
 
-def _prompts(seed: str) -> Iterator[tuple[int, ...]]:
+def _ids(size: int | None) -> range:
+    """`IDS`; in a vocabulary that is known to be smaller those that it has, and some before them if they are few."""
+    end = IDS.stop if size is None else min(size, IDS.stop)
+    return range(min(IDS.start, end // 4), end)
+
+
+def _prompts(seed: str, ids: range) -> Iterator[tuple[int, ...]]:
     """Prompts no two of which begin alike, so that no cache has anything of one; others for each run."""
     draw = random.Random(seed)
-    for first in draw.sample(IDS, len(IDS)):
-        yield (first, *draw.choices(IDS, k=PROMPTS[-1] - 1))
+    for first in draw.sample(ids, len(ids)):
+        yield (first, *draw.choices(ids, k=PROMPTS[-1] - 1))

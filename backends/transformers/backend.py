@@ -124,6 +124,7 @@ class TransformersBackend:
             root=self.settings.folder,
             parameters=weights.parameters,
             vocabulary=weights.vocabulary_digest,
+            vocabulary_size=weights.vocabulary,
             weights=weights.digest,
         )
 

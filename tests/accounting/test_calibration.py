@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laconic.accounting import Calibration, Call, load_calibration, save_calibration
-from laconic.accounting.calibration import fit
+from laconic.accounting.calibration import check_writable, fit
 from laconic.backends.usage import Usage
 from laconic.errors import InputError, LedgerError
 
@@ -89,6 +89,18 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         load_calibration(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot be written"):
         save_calibration(Calibration(model="m", prefill=((1, 1.0),), per_token=0), tmp_path / "no" / "c.json")
+
+
+def test_a_place_is_tried_out_and_left_as_it_was(tmp_path: Path) -> None:
+    check_writable(tmp_path / "c.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old.json").write_text("kept")
+    check_writable(tmp_path / "old.json")
+    assert (tmp_path / "old.json").read_text() == "kept"
+    with pytest.raises(InputError, match="is a folder; name a file"):
+        check_writable(tmp_path)
+    with pytest.raises(InputError, match=r"cannot be written: File name too long"):
+        check_writable(tmp_path / f"{'long' * 100}.json")
 
 
 def answered(prompt: int, completion: int, taken: float, cached: int | None = 0, **more: Any) -> Call:

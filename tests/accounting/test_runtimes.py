@@ -76,6 +76,20 @@ def test_what_is_not_known_is_a_bound(make: Make) -> None:
     assert ideal_runtime([cache_unsaid], BOTH).seconds == pytest.approx(2.0)
 
 
+def test_reused_answers_bound_what_they_avoided_and_not_what_was_spent(make: Make) -> None:
+    def reused(usage: Usage) -> Call:
+        return make(status="replayed", usage=NOTHING, avoided=usage)
+
+    found = ideal_runtime([make(100, 10), reused(Usage(100, 20)), reused(Usage(100, 20, 0))], BOTH)
+    assert (found.show(found.seconds), found.show(found.critical_path)) == ("2.000", "2.000")
+    assert (found.cache_unsaid, found.avoided_cache_unsaid) == (0, 1)
+    assert found.show_avoided() == "≤ 6.000"
+    assert ideal_runtime([reused(UNKNOWN)], BOTH).show_avoided() == "≥ 0.000"
+    spent = ideal_runtime([make(usage=Usage(100, 10)), make(usage=UNKNOWN), reused(Usage(100, 20, 50))], BOTH)
+    assert (spent.show(spent.seconds), spent.show_avoided()) == ("~ 2.000", "2.500")
+    assert ideal_runtime([make(100, 10)], BOTH).show_avoided() == ""
+
+
 def test_a_model_without_a_calibration_is_named(make: Make) -> None:
     with pytest.raises(
         InputError, match=r"'tiny' \(role 'judge'\), but of 'large', 'small'.*laconic calibrate.*judge="

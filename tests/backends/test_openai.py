@@ -20,7 +20,7 @@ ANSWER = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Zoë ✓"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 3}},
 }
-LLAMA_META = {"n_ctx": 512, "n_params": 7}
+LLAMA_META = {"n_ctx": 512, "n_params": 7, "n_vocab": 9}
 LLAMA_MODELS = {"data": [{"id": "m", "aliases": ["tiny"], "owned_by": "llamacpp", "meta": LLAMA_META}]}
 VLLM_MODELS = {"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 4096}]}
 
@@ -252,6 +252,7 @@ class TestFacts:
         facts = await backend.facts()
         assert (facts.server, facts.version, facts.models, facts.context) == ("llama.cpp", "b1", ("m", "tiny"), 2048)
         assert (facts.tokenizes, facts.metrics, facts.reports_cached, facts.parameters) == (True, True, True, 7)
+        assert facts.vocabulary_size == 9
 
     async def test_vllm(self, server: Any, backend: OpenAIBackend) -> None:
         vllm(server)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import Result
@@ -15,7 +17,12 @@ from laconic.accounting.call import Call
 from laconic.accounting.database import Database
 from laconic.accounting.ledger import Ledger
 from laconic.accounting.runs import RunRecord
-from laconic.backends import Usage
+from laconic.backends import Completion, Request, Usage
+from laconic.backends.request import OnDelta
+from laconic.backends.scripted import ScriptedBackend
+from laconic.backends.tokenizers import shipped
+from laconic.backends.usage import NOTHING
+from laconic.cli.measuring import IDS
 
 Laconic = Callable[..., Result]
 Book = Callable[[], Ledger]
@@ -32,6 +39,24 @@ def flow(answer: str = ENDLESS, context: int = 4096) -> str:
 def one(here: Path) -> Path:
     (here / "one.yaml").write_text(flow())
     return here / "one.yaml"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """What a scripted model is asked. A prompt token takes a second by the clock, and an answer none."""
+    requests: list[Request] = []
+    clock = 0.0
+    answers = ScriptedBackend.complete
+
+    async def complete(self: ScriptedBackend, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        nonlocal clock
+        requests.append(request)
+        clock += len(request.prompt_token_ids or ())
+        return await answers(self, request, on_delta)
+
+    monkeypatch.setattr(ScriptedBackend, "complete", complete)
+    monkeypatch.setattr("laconic.accounting.meter.time", SimpleNamespace(time=time.time, perf_counter=lambda: clock))
+    return requests
 
 
 def test_prompts_of_several_lengths_are_asked_one_at_a_time_and_none_is_in_a_cache(
@@ -89,6 +114,36 @@ def test_a_model_that_ends_its_answers_at_once_is_refused_after_its_calls_are_bo
     assert "no answer has more than one token" in result.stderr
     assert book().total().sent == 22
     assert not (here / "c.json").exists()
+    (run,) = json.loads(laconic("runs", "--json").stdout)
+    assert run["status"] == "failed"
+
+
+def test_answers_whose_length_took_no_time_are_said(laconic: Laconic, asked: list[Request], one: Path) -> None:
+    result = laconic("calibrate", "large", "--flow", "one.yaml", "--repeats", "1", "--json")
+    found = json.loads(result.stdout)
+    assert found["prefill"] == [[32, 32.0], [128, 128.0], [512, 512.0], [1024, 1024.0], [2048, 2048.0]]
+    assert found["per_token"] == 0
+    assert "a longer answer took no longer than a short one" in result.stderr
+    assert "more --repeats" in result.stderr
+
+
+def test_prompts_are_ids_that_the_model_has_and_a_role_is_asked_without_its_sampling(
+    laconic: Laconic, asked: list[Request], one: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = "{backend: scripted, model: s, temperature: 0.7, extra: {prompt_logprobs: 1}, options: {answer: a b c d}}"
+    one.write_text(f"name: one\nmodels: {{large: {how}}}\nnodes: {{answer: {{kind: prompt, prompt: hi}}}}\n")
+    assert laconic("calibrate", "large", "--flow", "one.yaml", "--repeats", "1").exit_code == 0
+    ids = {token for request in asked for token in request.prompt_token_ids or ()}
+    assert 0 < max(ids) < shipped().size < IDS.start
+    assert {(request.temperature, *request.extra) for request in asked} == {(0.0,)}
+    monkeypatch.setattr("laconic.backends.tokenizers.ShippedTokenizer.size", 152_000)
+    asked.clear()
+    laconic("calibrate", "large", "--flow", "one.yaml", "--repeats", "1")
+    ids = {token for request in asked for token in request.prompt_token_ids or ()}
+    assert min(ids) >= 1_000, "Tekken's control tokens, and Gemma's, are before"
+    assert max(ids) < 32_000
+    told = " ".join(laconic("calibrate", "--help").stdout.replace("│", " ").split())
+    assert "its sampling and `extra` are left out" in told
 
 
 @pytest.mark.parametrize(
@@ -96,6 +151,8 @@ def test_a_model_that_ends_its_answers_at_once_is_refused_after_its_calls_are_bo
     [
         (("larg", "--flow", "one.yaml"), "did you mean 'large'"),
         (("large", "--flow", "one.yaml", "--to", "none/c.json"), "no folder 'none'"),
+        (("large", "--flow", "one.yaml", "--to", "."), "'.' is a folder; name a file"),
+        (("large", "--flow", "one.yaml", "--to", f"{'long' * 100}.json"), "cannot be written: File name too long"),
         (("olama:x",), "does not say a model"),
     ],
 )
@@ -147,6 +204,17 @@ def test_the_bill_in_seconds_has_sum_and_critical_path(laconic: Laconic, recorde
     assert found["groups"]["large"]["seconds"] == pytest.approx(3.0)
     assert found["total"]["critical_path"] == pytest.approx(1.71)
     assert found["calibrations"]["s"]["parameters"] == 10**9
+
+
+def test_a_reused_answer_makes_no_bound_of_what_was_spent(laconic: Laconic, recorded: Path) -> None:
+    with Database(recorded) as database:
+        usage = Usage(100, 5)
+        call = Call(run="r1", node="E3", model="large", served="l", status="replayed", usage=NOTHING, avoided=usage)
+        database.write_call(call)
+    args = ("ledger", "r1", "--store", "l.db", "--runtimes", "s.json", "--runtimes", "large=l.json")
+    *_, total, told = laconic(*args).stdout.splitlines()
+    assert total.split() == ["total", "3", "3.210", "1.710", "7.000", "≤", "1.500"]
+    assert "of 1 calls it is not known what came from a cache" in told
 
 
 def test_the_work_of_each_model_as_published_and_with_everything(laconic: Laconic, recorded: Path) -> None:
