@@ -58,7 +58,9 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     judge: str
     """Who said which tokens are divergent."""
     learned: tuple[str, ...]
-    """Keys of the questions that it learned from."""
+    """Digests of the prompts that it learned from."""
+    held_out: tuple[str, ...]
+    """Those of the prompts by which the epoch and the threshold were chosen."""
 
 
 def read_about(path: Path) -> About:

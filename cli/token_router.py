@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import msgspec
 import typer
 
 from ..accounting.budget import Budget
-from ..errors import InputError
+from ..errors import InputError, LaconicError
 from ..evals.data import read_items
 from ..routers.token_judges import Judge
 from .asking import BudgetOption, InputOption, asked
@@ -73,6 +74,7 @@ def label_tokens(
     large one goes on from that. Questions that are in the folder already are not asked again, so the same command goes
     on after it was stopped.
     """
+    require_hf()
     job = asked(flow, input, model, change, "run")
     labelling = Labelling(to, judge, most, sentence_tokens, seed)
     job.flow = labelling.flow_for(job.flow, node)
@@ -118,12 +120,15 @@ def train_token_router(
     seed: Annotated[int, typer.Option("--seed", help="Of the division, the first weights and the order.")] = 0,
 ) -> None:
     """Learn from labels which tokens lead elsewhere. No model is asked; sizes and rates are R2R's."""
+    require_hf()
     from ..backends.transformers.labels import DIVERGENT, load_labels
     from ..backends.transformers.router import save_router
     from ..backends.transformers.router_training import Epoch, Training, train
 
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {str(out.parent)!r} for the router")
+    if out.is_dir():
+        raise InputError(f"{str(out)!r} is a folder; --out names the router's file")
     labelled = load_labels(labels)
     how = Training(
         width=width,
@@ -139,7 +144,7 @@ def train_token_router(
         seed=seed,
     )
     divergent = int((labelled.label == DIVERGENT).sum())
-    say(f"{len(labelled.label):,} tokens of {len(labelled.keys):,} questions, {divergent:,} divergent")
+    say(f"{len(labelled.label):,} tokens of {len(labelled.questions):,} questions, {divergent:,} divergent")
 
     def tell(epoch: Epoch) -> None:
         say(f"epoch {epoch.number}: loss {epoch.learned:.4f}, held out {epoch.held_out:.4f}")
@@ -162,8 +167,10 @@ def judge_token_router(
 ) -> None:
     """How well a router tells divergent tokens, beside entropy and margin on the same tokens. No model is asked.
 
-    Questions that it learned from are left out.
+    Questions that it was trained with, to learn from or to be judged by, are left out: label others, into a folder of
+    their own.
     """
+    require_hf()
     from ..backends.token_router import mismatch
     from ..backends.transformers.labels import load_labels
     from ..backends.transformers.router import load_network
@@ -176,16 +183,19 @@ def judge_token_router(
     other = mismatch(about, vocabulary=first.vocabulary, small=first.small, large=first.large)
     if other:
         raise InputError(f"the router {str(router)!r} was trained with {other} than {str(labels)!r} was labelled with")
-    fresh = labelled.without(about.learned)
+    fresh = labelled.without({*about.learned, *about.held_out})
     if not len(fresh.label):
-        raise InputError(f"the router {str(router)!r} learned from every question in {str(labels)!r}: label others")
+        raise InputError(
+            f"the router {str(router)!r} was trained with every question in {str(labels)!r}; label others, into a "
+            "folder of their own"
+        )
     measured = {"neural": doubts(network, fresh), **untrained(fresh)}
     share = share_above(measured["neural"], fresh, about.threshold)
     questions = len(set(fresh.question.tolist()))
     judged = judge_doubts(fresh, measured, share)
     if as_json:
         found = {
-            "router": msgspec.to_builtins(msgspec.structs.replace(about, learned=())),
+            "router": msgspec.to_builtins(msgspec.structs.replace(about, learned=(), held_out=())),
             "parameters": about.shape.parameters,
             "questions": questions,
             "tokens": len(fresh.label),
@@ -195,9 +205,20 @@ def judge_token_router(
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return
     say(
-        f"{len(fresh.label):,} tokens of {questions:,} questions it did not learn from; above its threshold "
+        f"{len(fresh.label):,} tokens of {questions:,} questions it was not trained with; above its threshold "
         f"{about.threshold:.4g} are {share:.1%} of them"
     )
     show_table(*points_table(judged))
     sys.stdout.write("\n")
     show_table(*curves_table(judged))
+
+
+def require_hf() -> None:
+    """Raises LaconicError without the extra `hf`, before anything is read or asked."""
+    for package in ("safetensors", "torch"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise LaconicError(
+                f'a router of tokens needs {package}, which is not installed: pip install "laconic[hf]"'
+            ) from error

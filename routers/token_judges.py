@@ -11,6 +11,7 @@ from ..orchestrator.agreement import same_answer, same_statement
 from ..orchestrator.answer import short_answer
 from ..orchestrator.shown import as_data
 from .single_token import decide_by_token
+from .steps import STOPS
 
 if TYPE_CHECKING:
     from ..orchestrator.context import Context
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 Judge = Literal["exact", "model", "answer"]
 """`exact`: the sentences have the same numbers, or without any the same words. `model`: the large model says by one
 token whether they say the same. `answer`: the whole answers come to the same short answer."""
-SENTENCE_ENDS = ("\n", ". ", "! ", "? ", "。", "！", "？")
+SENTENCE_ENDS = (*STOPS["sentence"], "。", "！", "？")
+"""Where a step ends, and the full stops of Chinese and Japanese: a step may well run on to the end of its line, but the
+sentences that are compared must end where the difference does."""
 SEEN = 1200
 """Characters of the answer so far that a model which judges is shown, the last ones."""
 OPTIONS = {

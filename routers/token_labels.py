@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import msgspec
 from pydantic import Field
@@ -29,6 +30,7 @@ from ..backends.transformers.labels import (
     Question,
     count_labels,
     load_features,
+    prompt_digest,
     save_labels,
 )
 from ..errors import NodeError
@@ -38,6 +40,7 @@ from .token_judges import SENTENCE_ENDS, Judge, same, sentence
 from .two_models import facts_of_both, turns
 
 if TYPE_CHECKING:
+    from ..backends.backend import ServerFacts
     from ..orchestrator.context import Context
 
 
@@ -75,29 +78,32 @@ class TokenLabels(Node):
                 "labels are for models in safetensors only: of others nobody can tell later which they were"
             )
         asked = turns(ctx, self.prompt, self.system)
-        prompt = (await ctx.count(asked, model=self.large)).ids or ()
+        prompt = await ctx.token_ids(asked, model=self.large)
+        vocabulary = large.vocabulary or ""
         question = Question(
             item=ctx.item,
             small=small.weights,
             large=large.weights,
-            vocabulary=large.vocabulary or "",
+            vocabulary=vocabulary,
             judge=self.judge,
+            prompt=prompt_digest(vocabulary, prompt),
         )
-        path = ctx.flow.base / self.folder / f"{self._key(question, prompt)}.labels"
+        path = ctx.flow.base / self.folder / f"{self._key(question)}.labels"
         if not path.is_file():
             answer = await self._asked(ctx, prompt, "answer", self.max_tokens)
-            features = await self._features(ctx, prompt, answer, path)
-            answered = _Answered(asked[-1]["content"], prompt, answer, features, _tokenizer(large.root or ""))
+            # What comes behind the last token of a full context is of no interest.
+            read = [*prompt, *(answer.token_ids or ())][: max(len(prompt), _room(small, ()) - 1)]
+            features = await self._features(ctx, read, len(prompt), path)
+            answered = _Answered(asked[-1]["content"], prompt, answer, features, large)
             labels = await self._labels(ctx, answered, path.stem)
             await asyncio.to_thread(save_labels, path, features, labels, question)
-            path.with_suffix(".features").unlink(missing_ok=True)
         counts = await asyncio.to_thread(count_labels, path)
         ctx.note(", ".join(f"{number} {name}" for name, number in counts.items()))
         return {"file": path.name, **counts}
 
-    def _key(self, question: Question, prompt: Sequence[int]) -> str:
+    def _key(self, question: Question) -> str:
         """What a question's file is called: the same for what gives the same labels."""
-        how = (self.max_tokens, self.most, self.sentence_tokens, self.seed, list(prompt))
+        how = (self.max_tokens, self.most, self.sentence_tokens, self.seed)
         said = msgspec.json.encode((msgspec.structs.replace(question, item=""), how))
         return blake2b(said, digest_size=12).hexdigest()
 
@@ -109,21 +115,21 @@ class TokenLabels(Node):
             prompt_token_ids=ids, model=self.large, purpose=purpose, max_tokens=most, stop=stop, temperature=0.0
         )
 
-    async def _features(self, ctx: Context, prompt: Sequence[int], answer: Completion, path: Path) -> dict[str, Any]:
-        """What the small model thinks at each place of the answer."""
-        file = path.with_suffix(".features").resolve()
-        for draw in count():
+    async def _features(self, ctx: Context, read: Sequence[int], start: int, path: Path) -> dict[str, Any]:
+        """What the small model thinks at each place of the answer, which starts at `start` of what it reads."""
+        # A name of its own: the store must not answer, and another node may be at an equal question.
+        file = path.with_name(f"{path.stem}-{uuid4().hex}.features").resolve()
+        try:
             await ctx.complete(
-                prompt_token_ids=[*prompt, *(answer.token_ids or ())],
+                prompt_token_ids=read,
                 model=self.small,
                 purpose="features",
                 max_tokens=1,
-                sample=draw,
-                extra={"features": {"file": str(file), "start": len(prompt)}},
+                extra={"features": {"file": str(file), "start": start}},
             )
-            if file.is_file():  # it is not if the store answered
-                break
-        return await asyncio.to_thread(load_features, file)
+            return await asyncio.to_thread(load_features, file)
+        finally:
+            file.unlink(missing_ok=True)
 
     async def _labels(self, ctx: Context, answered: _Answered, key: str) -> list[int]:
         """Mismatches stay UNJUDGED that are not drawn, or where the large model did not get to the end of anything."""
@@ -150,23 +156,49 @@ class TokenLabels(Node):
         return (self.max_tokens, True) if self.judge == "answer" else (self.sentence_tokens, False)
 
     async def _judged(self, ctx: Context, answered: _Answered, place: int) -> int:
-        """The label of a mismatch; UNJUDGED where its token leads to no end of what is compared."""
+        """The label of a mismatch; UNJUDGED where its token leads to nothing that can be compared."""
         cap, to_the_end = self._compared
+        if answered.chosen[place] in answered.ends:
+            theirs: str | None = ""
+        else:
+            theirs = await (self._to_the_end if to_the_end else self._sentence)(ctx, answered, place)
+        if theirs is None:
+            return UNJUDGED
         ours = answered.rest(place, cap, to_the_end)
-        first = answered.chosen[place]
-        new: tuple[int, ...] = ()
-        if first not in answered.ends and (to_the_end or not sentence(answered.text([first]))[1]):
-            ids = [*answered.prompt, *answered.wrote[:place], first]
-            left = max(1, cap - (place if to_the_end else 0) - 1)
-            said = await self._asked(ctx, ids, "continue", left, () if to_the_end else SENTENCE_ENDS)
-            if to_the_end and said.finish_reason != "stop":
-                return UNJUDGED
-            new = said.token_ids or ()
-        theirs = "" if first in answered.ends else answered.text([first, *new])
-        theirs = theirs if to_the_end else sentence(theirs)[0]
         before = answered.text(answered.wrote[:place])
         alike = await same(ctx, self.judge, answered.question, before, ours, theirs, self.large)
         return NEUTRAL if alike else DIVERGENT
+
+    async def _to_the_end(self, ctx: Context, answered: _Answered, place: int) -> str | None:
+        """The rest of an answer with the small model's token at a place; None if it comes to no end."""
+        ids = [*answered.prompt, *answered.wrote[:place], answered.chosen[place]]
+        most = min(max(1, self.max_tokens - place - 1), _room(answered.large, ids))
+        if most < 1:
+            return None
+        said = await self._asked(ctx, ids, "continue", most)
+        whole = said.finish_reason == "stop"
+        return answered.text([answered.chosen[place], *(said.token_ids or ())]) if whole else None
+
+    async def _sentence(self, ctx: Context, answered: _Answered, place: int) -> str | None:
+        """The sentence that begins with the small model's token, as far as the cap lets it come.
+
+        None if that is blank, or if the context ends before it.
+        """
+        before = [*answered.prompt, *answered.wrote[:place]]
+        new = [answered.chosen[place]]
+        left = self.sentence_tokens - 1
+        text, ended = sentence(answered.text(new))
+        while left and not ended:
+            most = min(left, _room(answered.large, [*before, *new]))
+            if most < 1:
+                return None
+            said = await self._asked(ctx, [*before, *new], "continue", most, SENTENCE_ENDS)
+            new += said.token_ids or ()
+            left -= len(said.token_ids or ())
+            text, ended = sentence(answered.text(new))
+            # A line's end before the first word stops a call, but no sentence.
+            ended = ended or not said.token_ids or (bool(text) and said.finish_reason == "stop")
+        return text if text or ended else None
 
 
 class _Answered:
@@ -181,10 +213,11 @@ class _Answered:
         prompt: Sequence[int],
         answer: Completion,
         features: dict[str, Any],
-        tokenizer: FileTokenizer,
+        large: ServerFacts,
     ) -> None:
         self.question = question
         self.prompt = prompt
+        self.large = large
         self.wrote = answer.token_ids or ()
         self.ended = answer.finish_reason == "stop"
         self.ends = frozenset(features["ends"].tolist())
@@ -193,7 +226,7 @@ class _Answered:
             token == self.wrote[place] if place < len(self.wrote) else token in self.ends
             for place, token in enumerate(self.chosen)
         ]
-        self._tokenizer = tokenizer
+        self._tokenizer = _tokenizer(large.root or "")
 
     def text(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(ids)
@@ -207,6 +240,11 @@ class _Answered:
         if self.ended or to_the_end:
             return self.ended
         return place + cap <= len(self.wrote) or sentence(self.text(self.wrote[place:]))[1]
+
+
+def _room(model: ServerFacts, ids: Sequence[int]) -> int:
+    """How many tokens fit in a model's context behind these."""
+    return (model.context or sys.maxsize) - len(ids)
 
 
 @lru_cache(maxsize=4)

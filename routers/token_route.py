@@ -82,6 +82,8 @@ class TokenRoute(TwoWriters):
             try:
                 path = (base / self.router.expanduser()).resolve()
                 self._router = _known(path, path.stat().st_mtime_ns if path.exists() else 0)
+            except OSError as error:
+                raise FlowError(f"the router {str(self.router)!r} cannot be read: {error.strerror}") from error
             except (ModelFileError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
                 raise FlowError(str(error)) from error
 
@@ -89,7 +91,7 @@ class TokenRoute(TwoWriters):
         if self.router is not None and self._router is None:
             self.check(ctx.flow.base)
         await self._check_models(ctx)
-        return _Tokens(self, ctx, (await ctx.count(turns, model=self.small)).ids or ())
+        return _Tokens(self, ctx, await ctx.token_ids(turns, model=self.small))
 
     async def _check_models(self, ctx: Context) -> None:
         """Raises NodeError for models that cannot go on with each other's tokens, or that the router does not know."""

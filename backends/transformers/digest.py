@@ -21,7 +21,7 @@ def weights_digest(folder: Path, skip: Sequence[int]) -> str | None:
     changes every tensor that it trains nearly everywhere, so that a few milliseconds tell what reading gigabytes would.
     Into how many files the tensors are divided does not matter.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = _files(folder)
     if not files:
         return None
     config = json.loads((folder / "config.json").read_bytes())
@@ -31,6 +31,16 @@ def weights_digest(folder: Path, skip: Sequence[int]) -> str | None:
         "skip": sorted(skip),
     }
     return blake2b(json.dumps(found, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Where the weights are, as transformers looks for them: other safetensors may lie beside them."""
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    if index.is_file():
+        return sorted({folder / name for name in json.loads(index.read_bytes())["weight_map"].values()})
+    return sorted(folder.glob("*.safetensors"))
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, str, list[int], str]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .weights import Weights
 
 LARGEST = 65504.0
-"""Of a float16, in which features are kept."""
+"""Of a float16, in which hidden states and embeddings are kept."""
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +69,7 @@ def features(
         token = likeliest.indices[:, 0]
         parts.append(
             {
-                "logits": _half(likeliest.values),
+                "logits": likeliest.values.cpu().contiguous(),  # half as exact, chances would be 1 % off
                 "total": logits.logsumexp(-1).cpu(),
                 "hidden": _half(seen.hidden[unasked:]),
                 "token": token.int().cpu(),
@@ -82,12 +82,13 @@ def features(
 def save_features(path: Path, found: dict[str, Any], ends: Collection[int]) -> None:
     """Write features, and which tokens end an answer. Raises `BackendError` if the file cannot be written."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({**found, "ends": torch.tensor(sorted(ends), dtype=torch.int32)}, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BackendError(f"the features cannot be written to {str(path)!r}: {error}") from error
 
 

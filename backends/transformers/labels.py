@@ -7,8 +7,10 @@ label for each: whether the large model chose the same, and if not, whether the 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -31,14 +33,14 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     vocabulary: str
     """Digests of the two models' weights and of their tokens."""
     judge: str
+    prompt: str
+    """Digest of what was asked, which tells questions apart however they were labelled; see `prompt_digest`."""
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
     """The labelled tokens of a folder, those of one question after those of another; numpy arrays."""
 
     questions: tuple[Question, ...]
-    keys: tuple[str, ...]
-    """The questions' names, which are those of their files."""
     question: Any
     """[n]: which question a token belongs to."""
     logits: Any
@@ -59,11 +61,23 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True):
         arrays = ("question", "logits", "total", "hidden", "embedding", "label", "weight")
         return msgspec.structs.replace(self, **{name: getattr(self, name)[chosen] for name in arrays})
 
-    def without(self, keys: Collection[str]) -> Labelled:
-        """The same without the tokens of some questions."""
+    @property
+    def prompts(self) -> Any:
+        """[n]: the digest of the prompt that a token answers."""
         import numpy as np
 
-        return self.of(np.array([key not in keys for key in self.keys])[self.question])
+        return np.array([question.prompt for question in self.questions])[self.question]
+
+    def without(self, prompts: Collection[str]) -> Labelled:
+        """The same without the tokens that answer some prompts, given by their digests."""
+        import numpy as np
+
+        return self.of(~np.isin(self.prompts, list(prompts)))
+
+
+def prompt_digest(vocabulary: str, prompt: Sequence[int]) -> str:
+    """A hash of a prompt's tokens, and of what tokens these are."""
+    return blake2b(msgspec.json.encode((vocabulary, list(prompt))), digest_size=12).hexdigest()
 
 
 def load_features(path: Path) -> dict[str, Any]:
@@ -74,15 +88,17 @@ def load_features(path: Path) -> dict[str, Any]:
 def save_labels(path: Path, features: dict[str, Any], labels: Sequence[int], question: Question) -> None:
     """Write a question's file, whole or not at all. Raises InputError if it cannot be written."""
     import numpy as np
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     kept = {name: array[: len(labels)] for name, array in features.items() if name not in ("token", "ends")}
-    beside = path.with_suffix(".part")
+    beside = path.with_name(f"{path.stem}-{uuid4().hex}.part")  # who labels an equal question meanwhile has another
     try:
         metadata = {KEY: msgspec.json.encode(question).decode()}
         save_file({**kept, "label": np.array(labels, dtype=np.uint8)}, beside, metadata=metadata)
         beside.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        beside.unlink(missing_ok=True)
         raise InputError(f"the labels cannot be written to {str(path)!r}: {error}") from error
 
 
@@ -95,8 +111,8 @@ def count_labels(path: Path) -> dict[str, int]:
 def load_labels(folder: Path) -> Labelled:
     """All labelled tokens in a folder, without those that nobody judged.
 
-    Raises InputError for a folder without any, for a file that is damaged, and for labels of different models or
-    judges.
+    Raises InputError for a folder without any, for a file that is damaged, for labels of different models or judges,
+    and for a question that was labelled twice.
     """
     import numpy as np
 
@@ -105,15 +121,21 @@ def load_labels(folder: Path) -> Labelled:
         raise InputError(f"there are no labels in {str(folder)!r}; `laconic token-router label` makes them")
     read = [_labels(path) for path in paths]
     first = read[0][1]
+    of: dict[str, Path] = {}
     for path, (_, question) in zip(paths, read, strict=True):
         for what in ("vocabulary", "small", "large", "judge"):
             if getattr(question, what) != getattr(first, what):
                 raise InputError(
                     f"{str(path)!r} was labelled with another {what} than {paths[0].name}: keep them in two folders"
                 )
+        twin = of.setdefault(question.prompt, path)
+        if twin != path:
+            raise InputError(
+                f"{str(path)!r} and {twin.name} are one question, labelled with other options (seed, most, "
+                "sentence tokens or max_tokens): keep one of the files, or label all questions into a new folder"
+            )
     whole = Labelled(
         questions=tuple(question for _, question in read),
-        keys=tuple(path.stem for path in paths),
         question=np.repeat(np.arange(len(read)), [len(arrays["label"]) for arrays, _ in read]),
         weight=np.concatenate([_weights(arrays["label"]) for arrays, _ in read]),
         **{

@@ -69,11 +69,12 @@ def forward(network: Any, logits: Any, hidden: Any, embedding: Any) -> Any:
 
 def save_router(path: Path, network: Any, about: About) -> None:
     """Write a router's file. Raises `ModelFileError` if it cannot be written."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
         save_file(network.state_dict(), path, metadata=written(about))
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelFileError(f"the router cannot be written to {str(path)!r}: {error}") from error
 
 

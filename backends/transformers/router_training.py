@@ -97,7 +97,8 @@ def train(labelled: Labelled, how: Training, on_epoch: Callable[[Epoch], None] =
         recall=recall,
         share=share,
         judge=first.judge,
-        learned=tuple(sorted({labelled.keys[number] for number in learned.question})),
+        learned=tuple(sorted(set(learned.prompts.tolist()))),
+        held_out=tuple(sorted(set(judged.prompts.tolist()))),
     )
     return network, about
 
@@ -109,14 +110,15 @@ def divided(labelled: Labelled, held_out: float, seed: int) -> tuple[Labelled, L
     """
     import numpy as np
 
-    questions = sorted(set(labelled.question.tolist()))
-    divergent = set(labelled.question[labelled.label == DIVERGENT].tolist())
+    prompts = labelled.prompts
+    questions = sorted(set(prompts.tolist()))
+    divergent = set(prompts[labelled.label == DIVERGENT].tolist())
     random.Random(seed).shuffle(questions)
-    dealt = [number for number in questions if number in divergent] + [
-        number for number in questions if number not in divergent
+    dealt = [question for question in questions if question in divergent] + [
+        question for question in questions if question not in divergent
     ]
     every = max(2, round(1 / held_out))
-    outside = np.isin(labelled.question, dealt[::every])
+    outside = np.isin(prompts, dealt[::every])
     parts = labelled.of(~outside), labelled.of(outside)
     for part in parts:
         if len({label == DIVERGENT for label in part.label.tolist()}) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 
 import msgspec
@@ -43,6 +44,7 @@ async def router(small, large, tmp_path):
         share=0.3,
         judge="exact",
         learned=(),
+        held_out=(),
     )
     path = tmp_path / "router.safetensors"
     save_router(path, network, about)
@@ -166,6 +168,9 @@ async def test_a_flow_file_names_the_router_from_its_own_folder(router, tmp_path
     flow.write_text(text.replace("FILE", "none.safetensors"))
     with pytest.raises(FlowError, match=r"flow.yaml:\d+: .*there is no router"):
         Flow.load(flow)
+    flow.write_text(text.replace("FILE", "x" * 300))
+    with pytest.raises(FlowError, match=r"flow.yaml:\d+: .*cannot be read"):
+        Flow.load(flow)
     with pytest.raises(FlowError, match="`by: neural` goes with `router`"):
         Flow(name="x", models=MODELS, nodes={"a": {"kind": "token_route", "prompt": "x", "by": "neural"}})
 
@@ -185,3 +190,16 @@ async def test_weights_are_told_apart_by_what_is_in_them(tmp_path):
     assert weights_digest(folder, ()) == weights_digest(same, ()) != weights_digest(other, ())
     assert weights_digest(folder, (2, 1)) == weights_digest(folder, (1, 2)) != weights_digest(folder, ())
     assert weights_digest(tmp_path, ()) is None
+
+
+async def test_what_lies_beside_the_weights_does_not_change_them(tmp_path):
+    whole, parts = write_model(tmp_path / "whole", seed=7, layers=2), tmp_path / "parts"
+    before = weights_digest(whole, ())
+    parts.mkdir()
+    (parts / "config.json").write_bytes((whole / "config.json").read_bytes())
+    save_file(load_file(whole / "model.safetensors"), parts / "model-00001.safetensors")
+    index = {"weight_map": dict.fromkeys(load_file(whole / "model.safetensors"), "model-00001.safetensors")}
+    (parts / "model.safetensors.index.json").write_text(json.dumps(index))
+    for folder in (whole, parts):
+        save_file({"head": torch.ones(3)}, folder / "a-router.safetensors")
+        assert weights_digest(folder, ()) == before

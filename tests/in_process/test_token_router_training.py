@@ -10,10 +10,19 @@ import torch
 from laconic.backends.doubt import Until
 from laconic.backends.token_router import About, Shape, file_digest, mismatch, read_about
 from laconic.backends.transformers.doubts import doubt
-from laconic.backends.transformers.labels import DIVERGENT, IDENTICAL, Labelled, Question
+from laconic.backends.transformers.features import save_features
+from laconic.backends.transformers.labels import (
+    DIVERGENT,
+    IDENTICAL,
+    Labelled,
+    Question,
+    load_labels,
+    prompt_digest,
+    save_labels,
+)
 from laconic.backends.transformers.router import build, forward, load_network, save_router
 from laconic.backends.transformers.router_training import Training, divided, doubts, threshold_for, train
-from laconic.errors import InputError, ModelFileError
+from laconic.errors import BackendError, InputError, ModelFileError
 from laconic.evals.token_routing import RECALLS, judge_doubts, share_above, untrained
 
 HIDDEN = 16
@@ -28,11 +37,9 @@ def labelled(questions=12, tokens=40, *, seed=0, hint=4.0):
     hidden = draw.normal(size=(n, HIDDEN))
     hidden[:, 0] += hint * divergent
     logits = -np.sort(-draw.normal(size=(n, 100)), axis=1).astype(np.float16)
-    keys = tuple(f"q{number}" for number in range(questions))
     of = {"small": "s", "large": "l", "vocabulary": "v", "judge": "exact"}
     return Labelled(
-        questions=tuple(Question(item=key, **of) for key in keys),
-        keys=keys,
+        questions=tuple(Question(item=str(number), prompt=f"q{number}", **of) for number in range(questions)),
         question=np.repeat(np.arange(questions), tokens),
         logits=logits,
         total=np.log(np.exp(logits.astype(np.float64)).sum(axis=1)),
@@ -46,7 +53,7 @@ def labelled(questions=12, tokens=40, *, seed=0, hint=4.0):
 def about(**changes):
     shape = Shape(HIDDEN, 16, 2, 2)
     fields = {"small": "s", "large": "l", "vocabulary": "v", "threshold": 0.25, "recall": 0.9, "share": 0.2}
-    return About(**{"shape": shape, "judge": "exact", "learned": ("q1",), **fields, **changes})
+    return About(**{"shape": shape, "judge": "exact", "learned": ("q1",), "held_out": ("q2",), **fields, **changes})
 
 
 def test_the_full_size_has_the_published_number_of_parameters():
@@ -69,7 +76,9 @@ def test_training_finds_what_tells_divergent_tokens():
     assert auc["entropy"] == pytest.approx(0.5, abs=0.1)
     assert found.recall >= 0.9
     assert found.share < 0.4
-    assert set(found.learned) < set(tokens.keys)
+    prompts = {question.prompt for question in tokens.questions}
+    assert set(found.learned) | set(found.held_out) == prompts
+    assert 0 < len(found.held_out) == len(prompts) - len(found.learned)
 
 
 def test_training_ends_when_held_out_questions_gain_no_more_and_the_best_is_kept():
@@ -98,6 +107,50 @@ def test_whole_questions_are_held_out_and_both_parts_have_divergent_tokens():
     tokens.label[tokens.question == 7] = IDENTICAL
     with pytest.raises(InputError, match="label more questions"):
         divided(tokens, 0.2, seed=1)
+
+
+def test_a_question_that_is_there_twice_is_in_one_part():
+    tokens = labelled(questions=10)
+    twice = [msgspec.structs.replace(of, prompt=f"q{number // 2}") for number, of in enumerate(tokens.questions)]
+    tokens = msgspec.structs.replace(tokens, questions=tuple(twice))
+    learned, judged = divided(tokens, 0.2, seed=1)
+    assert not set(learned.prompts) & set(judged.prompts)
+    assert set(judged.question) == {2 * number + more for number in set(judged.question // 2) for more in (0, 1)}
+    assert set(tokens.without(("q0", "q3")).question) == {2, 3, 4, 5, 8, 9}
+
+
+def save(path, **changes):
+    of = {"item": "1", "small": "s", "large": "l", "vocabulary": "v", "judge": "exact", "prompt": "p"}
+    arrays = ("logits", "total", "hidden", "embedding")
+    save_labels(path, {name: np.ones((2, 1)) for name in arrays}, [0, 2], Question(**{**of, **changes}))
+
+
+def test_one_question_labelled_in_two_ways_is_refused(tmp_path):
+    save(tmp_path / "a.labels")
+    save(tmp_path / "b.labels", prompt="other")
+    assert len(load_labels(tmp_path).questions) == 2
+    save(tmp_path / "c.labels", item="2")
+    with pytest.raises(InputError, match=r"c\.labels' and a\.labels are one question.*new folder"):
+        load_labels(tmp_path)
+
+
+def test_the_same_tokens_of_another_vocabulary_are_another_question():
+    assert prompt_digest("v", (1, 2)) == prompt_digest("v", [1, 2]) != prompt_digest("w", (1, 2))
+
+
+def test_files_that_cannot_be_written_are_told(tmp_path):
+    network = build(Shape(HIDDEN, 16, 1, 2))
+    for path in (tmp_path, tmp_path / "none" / "router.safetensors"):
+        with pytest.raises(ModelFileError, match="cannot be written"):
+            save_router(path, network, about())
+    with pytest.raises(InputError, match="cannot be written"):
+        save(tmp_path / "none" / "a.labels")
+    (tmp_path / "a.labels").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        save(tmp_path / "a.labels")
+    with pytest.raises(BackendError, match="cannot be written"):
+        save_features(tmp_path / "a.labels", {}, ())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.labels"]
 
 
 @pytest.mark.parametrize("recall", [0.1, 0.5, 0.95, 1.0])
