@@ -313,6 +313,7 @@ async def test_a_cascade_looks_at_the_answer_and_not_at_the_thought(
     probed = iter(probes or ())
 
     def answer(request: Request) -> Completion:
+        assert request.messages is None, "the logprobs of one call would be those of its thought as well"
         if request.stop == ("</think>",):
             assert request.logprobs is None
             return of_probability(0.1, "Two and two. ", "length")
