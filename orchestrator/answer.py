@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
+from ..backends.request import Completion
+
 _MARKER = re.compile(
     r"(?:^|(?<=[.!?])[ \t]+)[\s>*_`#-]*(?:(?:the|final|short)[ \t]+)*answer[*_`]*(?::|[ \t]+is:?(?=[ \t]))[*_`]*[ \t]*",
     re.IGNORECASE | re.MULTILINE,
@@ -28,6 +32,18 @@ def short_answer(text: str) -> str:
                 return unmarked(line)
     lines = [line for line in _MARKER.sub("\n", text).splitlines() if line.strip()]
     return unmarked(lines[-1]) if lines else ""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What a model answered, and what was written for it as the beginning of that answer."""
+
+    said: Completion
+    lead_in: str = ""
+
+    @property
+    def short(self) -> str:
+        """The short answer in it."""
+        return short_answer(f"{self.lead_in} {self.said.text}")
 
 
 def unmarked(text: str) -> str:

@@ -115,12 +115,14 @@ class Context:
         agent: str = "",
         stream: bool | None = None,
         instruction: int | None = None,
+        aside: bool = False,
     ) -> Coroutine[Any, Any, Completion]:
         """Ask the model in the role `model`. What is not said here comes from the model's spec.
 
         `raw`: a text that the model is given as it is, in place of a chat. `prompt_logprobs`: also say how likely each
         token of the prompt was.
         `instruction`: how many of the prompt's tokens are the same in every call of its batch, if they were counted.
+        `aside`: it is no answer yet; nobody above hears it before `hear` says so.
 
         Raises BackendError, BudgetExceeded, and NodeError for a role that the flow does not have.
         """
@@ -146,7 +148,7 @@ class Context:
             seed=seed,
             stop=tuple(stop),
             schema=schema,
-            logprobs=0 if logprobs is None and self.heard is not None else logprobs,
+            logprobs=0 if logprobs is None and self.heard is not None and not aside else logprobs,
             prompt_logprobs=prompt_logprobs,
             extra=dict(extra) if extra else {},
             # A node that is run again must not be answered with what failed it.
@@ -164,7 +166,12 @@ class Context:
             on_delta=on_delta,
             instruction=instruction,
         )
-        return asked if self.heard is None else _overheard(asked, self.heard)
+        return asked if self.heard is None or aside else _overheard(asked, self.heard)
+
+    def hear(self, completion: Completion) -> None:
+        """Take what was asked for `aside` as an answer, which whoever listens above hears."""
+        if self.heard is not None:
+            self.heard.append(completion)
 
     async def facts(self, model: str) -> ServerFacts:
         """What the server behind the role `model` is and can. Raises NodeError for a role that there is not."""

@@ -1,25 +1,23 @@
 """A model thinks for so many tokens, then answers: budget forcing, thinking on, anytime answers.
 
 After s1 (Muennighoff et al., 2025, arXiv 2501.19393) and the truncated thoughts of AnytimeReasoner (Qi et al., 2025,
-arXiv 2505.13438). All of it is ordinary calls that go on where the text stands, by token ids, so that a server's prefix
-cache keeps what was read: purpose `think` for the thinking, `probe` for answers that are asked for meanwhile.
+arXiv 2505.13438). A server that limits thinking is left to do it where it can; the calls that do it elsewhere, and all
+else that `thinking` may ask for: `thought.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..backends.request import Completion
-from ..errors import BudgetExceeded, NodeError, TokenizerUnavailable
-from .agreement import same_answer
-from .answer import short_answer
-from .shown import as_data
+from ..errors import BudgetExceeded, NodeError
+from .answer import Answered
+from .thought import Thought
 
 if TYPE_CHECKING:
-    from ..backends.backend import ServerFacts
     from .context import Context, Prompt
     from .thinking import Thinking
 
@@ -36,7 +34,7 @@ async def ask(
     purpose: str = "answer",
     max_tokens: int | None = None,
     **how: Any,
-) -> Completion:
+) -> Answered:
     """What the model answers, after it has thought if `thinking` says so; what it thought is the `reasoning`.
 
     `max_tokens`: of the answer. `how`: `stop` and `schema` of the answer, and how to sample. If a budget ends it,
@@ -45,197 +43,44 @@ async def ask(
     Raises NodeError for a model that cannot be made to think or answers nothing after it, and what a call raises.
     """
     if thinking is None:
-        return await ctx.complete(prompt, model=model, purpose=purpose, max_tokens=max_tokens, **how)
+        return Answered(await ctx.complete(prompt, model=model, purpose=purpose, max_tokens=max_tokens, **how))
     facts = await ctx.facts(model)
     spec = ctx.flow.models.get(model)
     most = max_tokens or (spec.max_tokens if spec is not None else None) or ANSWER
-    if facts.limits_thinking and thinking.only_limits:
+    if facts.limits_thinking and await _one_call_does(ctx, prompt, thinking, model, most, how):
         how["extra"] = {"thinking_token_budget": thinking.limit}
         said = await ctx.complete(prompt, model=model, purpose=purpose, max_tokens=thinking.limit + most, **how)
-        return _some(said, ctx, model)
-    thought = _Thought(ctx, thinking, facts, model, purpose, most, how)
+        return Answered(_some(said, ctx, model))
+    thought = Thought(ctx, thinking, facts, model, purpose, most, how)
     await thought.begin(prompt)
     try:
         await thought.whole()
-        said = await thought.answer()
+        answered = await thought.answer()
     except BudgetExceeded as error:
         probe = thought.latest_probe()
         if probe is None:
             raise
         ctx.cut_short(error)
-        said = probe
+        answered = probe
+    said = _some(answered.said, ctx, model)
+    ctx.hear(said)
     ctx.note(f"thought for {thought.tokens} of {thinking.limit} tokens: {thought.ended}")
-    return msgspec.structs.replace(said, text=said.text.strip(), reasoning=thought.text.strip())
+    said = msgspec.structs.replace(said, text=said.text.strip(), reasoning=thought.text.strip())
+    return msgspec.structs.replace(answered, said=said)
 
 
-class _Thought:
-    """A thought while it is had."""
+async def _one_call_does(
+    ctx: Context, prompt: Prompt, thinking: Thinking, model: str, most: int, how: Mapping[str, Any]
+) -> bool:
+    """Whether a server that limits thinking can do what is asked in one call, thought and answer together.
 
-    def __init__(
-        self,
-        ctx: Context,
-        thinking: Thinking,
-        facts: ServerFacts,
-        model: str,
-        purpose: str,
-        most: int,
-        how: Mapping[str, Any],
-    ) -> None:
-        self.ctx = ctx
-        self.thinking = thinking
-        self.facts = facts
-        self.model = model
-        self.purpose = purpose
-        self.most = most
-        self.how = how
-        self.sampling = {name: value for name, value in how.items() if name not in ("stop", "schema")}
-        self.ids: tuple[int, ...] = ()
-        """The prompt, and behind it what was thought."""
-        self.text = ""
-        self.tokens = 0
-        """Tokens that the model has generated as its thinking, those of its closing marks included."""
-        self.probes: list[Completion] = []
-        self.agreed = self.by_itself = False
-        self.ended = "the budget ended it"
-
-    async def begin(self, prompt: Prompt) -> None:
-        """Open the thinking behind the prompt. Raises NodeError if the model cannot be made to think."""
-        thinking, amid = self.thinking, self._amid
-        try:
-            self.ids = await self.ctx.token_ids(prompt, model=self.model)
-            opening, self.close = await amid(thinking.open), await amid(thinking.close)
-            self.closing = await amid(f"\n{thinking.close}\n\n{thinking.lead_in}")
-            if not _opened(self.ids, opening):
-                self.ids += await amid(f"{thinking.open}\n")
-        except TokenizerUnavailable as error:
-            raise self._cannot(
-                "its server neither limits thinking itself nor tells the tokens of a prompt, from which it could go on "
-                f"({error}); take one that vLLM, llama.cpp or transformers serves"
-            ) from error
-        fields: dict[str, Any] = {"return_token_ids": True, "skip_special_tokens": False}
-        self.extra = {name: value for name, value in fields.items() if self.facts.knows(name, chat=False)}
-        if thinking.bias:
-            self.extra["logit_bias"] = self._bias()
-        context, needed = self.facts.context, len(self.ids) + thinking.limit + len(self.closing) + self.most
-        if context is not None and needed > context:
-            raise self._cannot(
-                f"prompt, thinking and answer take up to {needed} tokens, and its context is {context}; lower "
-                "`thinking: {limit: ...}` or `max_tokens`"
-            )
-
-    async def whole(self) -> None:
-        """Think until the model ends it late enough, probes agree, or there is room for no more."""
-        renewed = 0
-        while room := self._room():
-            mark = self._mark()
-            said = await self._complete(
-                "think",
-                self.ids,
-                min(room, mark - self.tokens),
-                stop=(self.thinking.close,),
-                extra=self.extra,
-                **self.sampling,
-            )
-            new = await self._thought_in(said)
-            self.ids += new
-            self.text += said.text
-            self.tokens += said.usage.completion or len(new)
-            if said.finish_reason == "length" and new:
-                if mark <= self.tokens < self.thinking.limit and await self._agree():
-                    return
-            elif self.tokens >= self.thinking.at_least or renewed == self.thinking.times:
-                self.by_itself, self.ended = True, "it ended by itself"
-                return
-            else:
-                renewed += 1
-                self.ids += await self._amid(f"\n{self.thinking.more}")
-                self.text += f"\n{self.thinking.more}"
-        reached = self.tokens >= self.thinking.limit
-        self.ended = "cut off at the limit" if reached else "the budget has room for no more"
-
-    async def answer(self) -> Completion:
-        """The answer behind the closed thinking. Raises NodeError if there is none."""
-        if self.agreed and self.probes[-1].finish_reason == "stop":
-            return self.probes[-1]
-        if self.by_itself:
-            said = await self._complete(self.purpose, self.ids + self.close, self.most, **self.how)
-            if said.text.strip():
-                return said
-        said = await self._complete(self.purpose, self.ids + self.closing, self.most, **self.how)
-        return _some(said, self.ctx, self.model)
-
-    def latest_probe(self) -> Completion | None:
-        """The latest answer that was asked for meanwhile and given."""
-        return next((probe for probe in reversed(self.probes) if probe.text.strip()), None)
-
-    async def _agree(self) -> bool:
-        """Ask for the answer as it stands; whether the last of these answers say the same."""
-        probes = self.thinking.probes
-        assert probes is not None
-        self.probes.append(await self._complete("probe", self.ids + self.closing, probes.max_tokens, **self.how))
-        answers = [self._short(probe.text) for probe in self.probes[-probes.agree :]]
-        self.agreed = len(answers) == probes.agree and all(same_answer(answers[-1], answer) for answer in answers)
-        if self.agreed:
-            self.ended = f"{probes.agree} probes agreed"
-        return self.agreed
-
-    def _short(self, text: str) -> str:
-        return text if self.how.get("schema") is not None else short_answer(self.thinking.lead_in + text)
-
-    def _mark(self) -> int:
-        """After how many tokens of thinking the next call ends: at a probe or at the limit."""
-        probes = self.thinking.probes
-        if probes is None:
-            return self.thinking.limit
-        soonest = max(self.tokens + 1, self.thinking.at_least)
-        return min(self.thinking.limit, -(-soonest // probes.every) * probes.every)
-
-    def _room(self) -> int:
-        """Tokens that may still be thought so that the budget has room for a probe and for the answer after it."""
-        room = self.thinking.limit - self.tokens
-        left = self.ctx.budget.left.tokens if self.ctx.budget is not None else None
-        if left is None:
-            return max(0, room)
-        calls, rest = 2, len(self.closing) + self.most
-        if self.thinking.probes is not None:
-            calls, rest = 3, rest + len(self.closing) + self.thinking.probes.max_tokens
-        return max(0, min(room, (left - rest) // calls - len(self.ids)))
-
-    async def _thought_in(self, said: Completion) -> tuple[int, ...]:
-        """The tokens of what was thought, without the mark that ended it."""
-        ids = said.token_ids
-        if ids is not None and len(ids) == said.usage.completion:
-            if said.finish_reason == "length":
-                return ids
-            if ids[-len(self.close) :] == self.close:
-                return ids[: -len(self.close)]
-        return await self._amid(as_data(said.text))
-
-    def _bias(self) -> dict[str, float]:
-        if self.facts.knows("logit_bias", chat=False) is False:
-            raise self._cannot("its server does not know `logit_bias`, which `bias` needs; leave `bias` out")
-        if len(self.close) != 1:
-            raise self._cannot(
-                f"its mark {self.thinking.close!r} is {len(self.close)} tokens, and `bias` is added to a single one; "
-                "leave `bias` out, or `close` the thinking with a mark that is one token"
-            )
-        return {str(self.close[0]): self.thinking.bias}
-
-    def _amid(self, text: str) -> Coroutine[Any, Any, tuple[int, ...]]:
-        return self.ctx.tokens(text, model=self.model, marks=True)
-
-    def _complete(self, purpose: str, ids: Sequence[int], most: int, **how: Any) -> Coroutine[Any, Any, Completion]:
-        return self.ctx.complete(prompt_token_ids=ids, model=self.model, purpose=purpose, max_tokens=most, **how)
-
-    def _cannot(self, why: str) -> NodeError:
-        return NodeError(
-            f"the model in the role {self.model!r} cannot be made to think as asked: {why}", path=self.ctx.path
-        )
-
-
-def _opened(ids: Sequence[int], opening: Sequence[int]) -> bool:
-    """Whether a prompt's template has opened the thinking; a line break may follow the mark."""
-    return any(tuple(ids[: len(ids) - more][-len(opening) :]) == tuple(opening) for more in (0, 1))
+    Not if it is to stop at a text, which it would find in the thought as well; nor if somebody listens, who would hear
+    the thought's logprobs too; nor if a budget has not the tokens for all of it: the thought would use up those it has.
+    """
+    if not thinking.only_limits or how.get("stop") or ctx.heard is not None:
+        return False
+    left = ctx.budget.left.tokens if ctx.budget is not None else None
+    return left is None or left >= (await ctx.count(prompt, model=model)).tokens + thinking.limit + most
 
 
 def _some(said: Completion, ctx: Context, model: str) -> Completion:

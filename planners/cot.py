@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, kind
-from ..orchestrator.answer import short_answer
 from ..orchestrator.think import ask
 from ..orchestrator.thinking import Thinking
 from .examples import Examples
@@ -29,7 +28,7 @@ class CoT(Node):
         """One call, purpose `answer`, and those of its thinking before it."""
         shown = (EXEMPLARS if self.exemplars else ()) if isinstance(self.exemplars, bool) else self.exemplars
         prompt = cot_prompt(ctx.text(self.question), shown)
-        said = await ask(ctx, prompt, self.thinking, model=self.model, max_tokens=self.max_tokens)
-        if said.finish_reason == "length":
+        answered = await ask(ctx, prompt, self.thinking, model=self.model, max_tokens=self.max_tokens)
+        if answered.said.finish_reason == "length":
             ctx.note(f"the thought was cut off at {self.max_tokens} tokens; give it more max_tokens")
-        return short_answer(said.text)
+        return answered.short

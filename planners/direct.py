@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..orchestrator import Context, ModelRole, Node, Template, kind
-from ..orchestrator.answer import short_answer
 from ..orchestrator.think import ask
 from ..orchestrator.thinking import Thinking
 from .prompts import direct_prompt
@@ -29,5 +28,5 @@ async def answer_directly(
     ctx: Context, question: str, model: str, max_tokens: int, thinking: Thinking | None = None
 ) -> str:
     """The short answer to a question, from what the model knows."""
-    said = await ask(ctx, direct_prompt(question), thinking, model=model, max_tokens=max_tokens)
-    return short_answer(said.text)
+    answered = await ask(ctx, direct_prompt(question), thinking, model=model, max_tokens=max_tokens)
+    return answered.short

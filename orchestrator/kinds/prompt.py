@@ -41,7 +41,7 @@ class Prompt(Node):
         turns = [{"role": "user", "content": ctx.text(self.prompt)}]
         if self.system is not None:
             turns.insert(0, {"role": "system", "content": ctx.text(self.system)})
-        completion = await ask(
+        answered = await ask(
             ctx,
             turns,
             self.thinking,
@@ -53,7 +53,8 @@ class Prompt(Node):
             stop=self.stop,
             schema=self.output_schema,
         )
-        return completion.text if self.output_schema is None else _parsed(completion.text, completion.finish_reason)
+        said = answered.said
+        return said.text if self.output_schema is None else _parsed(said.text, said.finish_reason)
 
 
 def _parsed(text: str, finish_reason: str) -> Any:

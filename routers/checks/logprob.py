@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @check("logprob")
 class TokenLikelihood(Check):
-    """Looks at every token of every call of the tier, thoughts included; costs no token, only logprobs."""
+    """Looks at every token of every call of the tier; costs no token, only logprobs.
+
+    Thoughts that are written as part of an answer count, what a model thinks before it (`thinking`) does not.
+    """
 
     needs_logprobs: ClassVar[bool] = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.backends import NoopBackend, Request, ScriptedBackend
+from laconic.backends import Completion, NoopBackend, Request, ScriptedBackend, TokenLogprob, Usage
 from laconic.backends.backend import Count, ServerFacts
 from laconic.backends.tokenizers import shipped
 from laconic.errors import FlowError
@@ -46,16 +47,17 @@ def seen(request: Request) -> str:
 
 
 async def think(
-    say: Say, thinking: dict[str, Any], known: dict[str, Any] | None = None, kind: type[Server] = Server, **node: Any
+    say: Say, thinking: dict[str, Any], known: dict[str, Any] | None = None, server: type[Server] = Server, **node: Any
 ) -> tuple[Result, list[Request]]:
-    """One prompt that thinks; `say` gets what a call's prompt says, and answers it."""
-    backend = kind(lambda request: say(seen(request)))
+    """One node that thinks, a prompt if nothing is said; `say` gets what a call's prompt says, and answers it."""
+    backend = server(lambda request: say(seen(request)))
     backend.known = known or {}
     budget = node.pop("budget", None)
+    asked = {} if "question" in node else {"kind": "prompt", "prompt": "2 + 2?"}
     flow = Flow(
         name="f",
         models={"large": {"backend": "scripted", "model": "script"}},
-        nodes={"a": {"kind": "prompt", "prompt": "2 + 2?", "max_tokens": 20, "thinking": thinking, **node}},
+        nodes={"a": {**asked, "max_tokens": 20, "thinking": thinking, **node}},
         outputs={"a": "{{ a }}"},
         budget=budget,
     )
@@ -97,6 +99,44 @@ async def test_thinking_is_cut_at_the_limit_and_closed() -> None:
     assert requests[1].prompt_token_ids[: len(requests[0].prompt_token_ids)] == requests[0].prompt_token_ids
     assert after(seen(requests[1])).removesuffix(CLOSING) == shipped().decode(shipped().encode(LONG)[:30])
     assert "cut off at the limit" in result.explain()
+
+
+@pytest.mark.parametrize("kind", ["direct", "cot"])
+@pytest.mark.parametrize(
+    ("more", "calls"), [({}, ["think", "answer"]), ({"probes": {"every": 16}}, ["think", "probe"] * 2)]
+)
+async def test_a_short_answer_stands_behind_the_lead_in(kind: str, more: dict[str, Any], calls: list[str]) -> None:
+    def say(text: str) -> str:
+        return " 42\n\nThis is because 6 times 7 is 42." if text.endswith(CLOSING) else LONG
+
+    result, _ = await think(say, {"limit": 60, **more}, kind=kind, question="6 * 7?")
+    assert result.outputs == {"a": "42"}
+    assert [call.purpose for call in result.ledger.calls] == calls
+
+
+@pytest.mark.parametrize("kind", ["direct", "cot"])
+async def test_an_answer_after_a_thought_that_ended_by_itself_has_no_lead_in(kind: str) -> None:
+    def say(text: str) -> str:
+        return "6 times 7.\n42." if text.endswith("</think>") else "Hm.</think>"
+
+    result, _ = await think(say, {"limit": 60}, kind=kind, question="6 * 7?")
+    assert result.outputs == {"a": "42"}
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+async def test_a_mark_that_calls_cut_in_two_ends_the_thinking(every: int) -> None:
+    whole, numbers = "Two and two make four.</think>4, of course.", iter(range(100))
+
+    def say(text: str) -> str:
+        thought = after(text)
+        if thought.endswith(CLOSING):
+            return f" {next(numbers)}"
+        return "4" if thought.endswith("</think>") else whole.removeprefix(thought)
+
+    result, requests = await think(say, {"limit": 40, "probes": {"every": every}})
+    assert result.outputs == {"a": "4"}
+    assert after(seen(requests[-1])) == "Two and two make four.</think>"
+    assert "it ended by itself" in result.explain()
 
 
 async def test_the_thinking_is_read_from_the_cache() -> None:
@@ -241,6 +281,64 @@ async def test_more_than_a_limit_is_done_here_even_so() -> None:
     assert all(request.messages is None and not request.extra for request in requests)
 
 
+@pytest.mark.parametrize(
+    ("asked", "one_call"),
+    [({}, True), ({"stop": ["\n"]}, False), ({"budget": {"tokens": 150}}, False), ({"budget": {"tokens": 600}}, True)],
+)
+async def test_a_server_does_it_itself_where_the_answer_is_safe(asked: dict[str, Any], one_call: bool) -> None:
+    def say(text: str) -> str:
+        return "4" if not text or text.endswith(CLOSING) else LONG
+
+    result, requests = await think(say, {"limit": 200}, {"limits_thinking": True}, **asked)
+    assert (result.status, result.outputs) == ("ok", {"a": "4"})
+    assert [request.messages is not None for request in requests] == ([True] if one_call else [False] * 2)
+    assert requests[0].stop == (() if one_call else ("</think>",))
+    assert requests[-1].stop == tuple(asked.get("stop", ()))
+
+
+def of_probability(probability: float, text: str, finish: Any = "stop") -> Completion:
+    """An answer of ten tokens, each of this probability."""
+    logprobs = (TokenLogprob("x", math.log(probability)),) * 10
+    return Completion(text=text, usage=Usage(20, 10, 0, 0, 0), finish_reason=finish, logprobs=logprobs)
+
+
+@pytest.mark.parametrize("limits_thinking", [False, True])
+@pytest.mark.parametrize(
+    ("probes", "seen_by_the_check"),
+    [(None, "0.90"), (["3", "4"], "0.90"), (["4", "4"], "0.30")],
+)
+async def test_a_cascade_looks_at_the_answer_and_not_at_the_thought(
+    probes: list[str] | None, seen_by_the_check: str, limits_thinking: bool
+) -> None:
+    probed = iter(probes or ())
+
+    def answer(request: Request) -> Completion:
+        assert request.messages is None, "the logprobs of one call would be those of its thought as well"
+        if request.stop == ("</think>",):
+            assert request.logprobs is None
+            return of_probability(0.1, "Two and two. ", "length")
+        assert request.logprobs == 0
+        return of_probability(0.3, next(probed)) if request.max_tokens == 7 else of_probability(0.9, "4")
+
+    backend = Server(answer)
+    backend.known = {"limits_thinking": limits_thinking}
+    thinking = {"limit": 30, **({"probes": {"every": 10, "max_tokens": 7}} if probes else {})}
+    asked = {"kind": "prompt", "prompt": "2 + 2?"}
+    flow = Flow(
+        name="f",
+        models={"large": {"backend": "scripted", "model": "s"}, "dear": {"backend": "scripted", "model": "d"}},
+        nodes={
+            "cheap": {**asked, "max_tokens": 20, "thinking": thinking},
+            "sure": {**asked, "model": "dear"},
+            "a": {"kind": "cascade", "tiers": ["cheap", "sure"], "accept": {"kind": "logprob", "mean": 0.5}},
+        },
+    )
+    async with Runtime(backends={"large": backend, "dear": ScriptedBackend("dear")}) as runtime:
+        result = await flow.run(runtime=runtime)
+    assert f"has tokens of probability {seen_by_the_check} on average" in result.explain()
+    assert result.values["a"] == ("4" if seen_by_the_check == "0.90" else "dear")
+
+
 async def test_a_template_that_opens_the_thinking_is_not_opened_twice() -> None:
     class Opens(Server):
         """Its chat template opens the thinking."""
@@ -253,7 +351,7 @@ async def test_a_template_that_opens_the_thinking_is_not_opened_twice() -> None:
             return Count(len(ids), ids=ids)
 
     _, requests = await think(
-        lambda text: "4" if text.endswith("</think>") else "Hm.</think>", {"limit": 30}, kind=Opens
+        lambda text: "4" if text.endswith("</think>") else "Hm.</think>", {"limit": 30}, server=Opens
     )
     assert seen(requests[0]).count("<think>") == 1
 
@@ -282,6 +380,18 @@ async def test_a_model_that_thinks_nothing_answers() -> None:
 async def test_what_does_not_fit_in_the_context_is_refused_before_a_token_is_spent() -> None:
     result, requests = await think(lambda text: "never", {"limit": 5000})
     assert "its context is 4096" in str(result.error)
+    assert not requests
+
+
+async def test_the_lines_that_make_it_go_on_must_fit_in_the_context_too() -> None:
+    def say(text: str) -> str:
+        return "4" if text.endswith("</think>") else "Hm.</think>"
+
+    thinking = {"limit": 60, "more": "Wait, let me look at that again. " * 5, "times": 3}
+    fits, _ = await think(say, thinking, {"context": 200})
+    assert fits.outputs == {"a": "4"}
+    result, requests = await think(say, {**thinking, "at_least": 20}, {"context": 200})
+    assert "its context is 200" in str(result.error)
     assert not requests
 
 
