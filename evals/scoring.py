@@ -58,8 +58,8 @@ NUMBER = Measure(
     name="number",
     exact="accuracy",
     right="right number",
-    method="An answer is right if the last number in it is the item's, whatever its sign of money or thousands marks; "
-    "behind an `Answer:` only what follows that is looked at.",
+    method="An answer is right if the number that it ends with is the item's, whatever its sign of money, thousands "
+    "marks or percent sign: the last one behind its last `Answer:` or in its last line, or else the last of all.",
 )
 MEASURES = {measure.name: measure for measure in (TEXT, LABEL, NUMBER, SQL_SPIDER, SQL_BIRD)}
 
@@ -168,7 +168,8 @@ class NumberScorer(Scorer):
 
     async def scores(self, item: Item, answer: str) -> Scores:
         """All or nothing."""
-        said = last_number(short_answer(answer))
-        wanted = next((as_number(gold) for gold in self.gold(item)), None)
-        right = float(said is not None and wanted is not None and same_number(said, wanted))
+        said = last_number(short_answer(answer)) or last_number(answer)
+        meant = [number for number in (as_number(said), as_number(said.rstrip("%"))) if number is not None]
+        wanted = [number for gold in self.gold(item) if (number := as_number(gold)) is not None]
+        right = float(any(same_number(number, gold) for number in meant for gold in wanted))
         return Scores(right, right)

@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from laconic.accounting.activation import Activated
+
 OUT = Path(__file__).resolve().parent / "recorded" / "06_token_routing.json"
 
 
@@ -21,10 +25,24 @@ def kept(compared: dict[str, Any]) -> dict[str, Any]:
         "command": measured["command"],
         "data_sha256": measured["data_sha256"],
         "models": measured["models"],
-        "flows": [
-            {name: flow[name] for name in ("flow", "n", "em", "total", "seconds", "roles", "activated", "outputs")}
-            for flow in compared["figures"]
-        ],
+        "flows": [point(flow) for flow in compared["figures"]],
+    }
+
+
+def point(flow: dict[str, Any]) -> dict[str, Any]:
+    """One flow: how often it was right, by how much of the large model, and what was computed."""
+    activated = msgspec.convert(flow["activated"], Activated)
+    return {
+        "flow": flow["flow"],
+        "n": flow["n"],
+        "right": flow["em"]["value"],
+        "interval": flow["em"]["interval"],
+        "share": flow["outputs"]["share"]["value"],
+        "seconds": flow["seconds"],
+        "read by large": sum(work.read for work in activated.models if work.role == "large"),
+        "replaced": sum(work.replaced for work in activated.models if work.role == "small"),
+        "as published": activated.as_published,
+        "everything": activated.everything,
     }
 
 

@@ -10,6 +10,10 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NUMBER = re.compile(r"([+-]?)[$€£]?((?:\d{1,3}(?:,\d{3})+|\d{1,40})(?:\.\d{1,40})?|\.\d{1,40})(%?)")
 _NUMERAL = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+_WRITTEN = re.compile(
+    r"(?:(?<![\w.,)\]])[+\-\N{MINUS SIGN}])?[$€£]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,40})(?:\.\d{1,40})?%?"
+)
+"""A number in a text. In `10-5` and `1990-1995` the dash is no sign."""
 CLOSE = Fraction(1, 10**6)
 """Numbers that differ by no more than this part of the larger are the same: one of them was rounded."""
 
@@ -31,14 +35,16 @@ def same_answer(one: str, other: str) -> bool:
     return bool(words) and words == normalise(other) and _numerals(one) == _numerals(other)
 
 
-def last_number(text: str) -> Fraction | None:
-    """The last number in a text, which is where a calculation ends; None without any."""
-    found = list(_NUMBER.finditer(text))
-    return as_number(found[-1][0]) if found else None
+def last_number(text: str) -> str:
+    """The last number in a text as it is written there, which is where a calculation ends; empty without any."""
+    found = _WRITTEN.findall(text)
+    return found[-1].replace("\N{MINUS SIGN}", "-") if found else ""
 
 
 def same_number(one: Fraction, other: Fraction) -> bool:
-    """Whether they are equal, or one of them was rounded."""
+    """Whether they are equal, or one of them was rounded; whole numbers are not."""
+    if one.denominator == other.denominator == 1:
+        return one == other
     return abs(one - other) <= CLOSE * max(abs(one), abs(other))
 
 
