@@ -114,6 +114,8 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
     """How many token ids the model has; they begin with 0."""
     weights: str | None = None
     """What is the same for models with the same weights and layers."""
+    computes: str | None = None
+    """In which numbers and on what, as in: bfloat16 on NVIDIA L4."""
 
     def knows(self, field: str, *, chat: bool = True) -> bool | None:
         """Whether the server knows a field of a request; None if it does not tell."""

@@ -51,7 +51,8 @@ async def open_backend(
     * `vllm-engine`: vLLM's engine in this process, with a folder or hub name; `options`: `memory`, a share of the
       device's memory, and fields of vLLM's `AsyncEngineArgs`.
     * `transformers`: a folder with safetensors, or a name of the catalogue, whose GGUF is converted the first time, run
-      by transformers in this process; `options`: `device`, `dtype`, and `skip`, a list of layers that are left out.
+      by transformers in this process; `options`: `device`, `dtype`, `skip`, a list of layers that are left out, and
+      `readings`, how many prompts stay read (32): at least as many as answers are written at once.
     * `scripted`: `options`: `rules`, a list of `{match: REGEX, answer: TEXT}`, or `answer`, and `block`, `blocks` and
       `cache`.
     * `replay`: `options`: `store`, a JSONL file of `{key, request, completion}` lines.
@@ -160,21 +161,24 @@ async def _engine(model: str, context: int | None, timeout: float, options: dict
 
 async def _transformers(model: str, context: int | None, timeout: float, options: dict[str, Any]) -> Backend:
     from .transformers import TransformersBackend
-    from .transformers.backend import without_layers
+    from .transformers.backend import READINGS, without_layers
     from .transformers.folder import model_folder
 
     device, dtype, skip = (options.pop(name, None) for name in ("device", "dtype", "skip"))
-    _nothing_left("transformers", model, options, "device, dtype, skip")
+    readings = options.pop("readings", READINGS)
+    _nothing_left("transformers", model, options, "device, dtype, skip, readings")
     if not isinstance(skip or [], list) or not all(isinstance(layer, int) for layer in skip or []):
         raise FlowError(f"the option `skip` of the model {model!r} is a list of layers, such as [20, 21], not {skip!r}")
     for name, value in (("device", device), ("dtype", dtype)):
         if value is not None and not isinstance(value, str):
             raise FlowError(f"the option `{name}` of the model {model!r} is one of PyTorch's names, not {value!r}")
+    if isinstance(readings, bool) or not isinstance(readings, int):
+        raise FlowError(f"the option `readings` of the model {model!r} is a number of prompts, not {readings!r}")
     folder = await asyncio.to_thread(model_folder, os.path.expandvars(model))
     skip = skip or []
     name = without_layers(model, skip)
     backend = TransformersBackend(
-        folder, name=name, context=context, device=device, dtype=dtype, skip=skip, timeout=timeout
+        folder, name=name, context=context, device=device, dtype=dtype, skip=skip, readings=readings, timeout=timeout
     )
     await backend.start()
     return backend

@@ -94,22 +94,29 @@ def _model(
 ) -> ModelUsed:
     if spec is None:
         return ModelUsed(flow=contestant.name, role=role, model="", backend="given", server=facts.server)
-    file = None
-    if spec.backend == "local":
-        from ..backends.catalogue import find
-
-        file = find(spec.model)
-        if file is not None and file not in hashes:
-            hashes[file] = sha256_of(file)
+    file = _file(spec, facts)
+    if file is not None and file not in hashes:
+        hashes[file] = sha256_of(file)
+    server = " ".join(filter(None, (facts.server if facts.server != spec.backend else "", facts.version)))
     return ModelUsed(
         flow=contestant.name,
         role=role,
-        model=Path(spec.model).name if file is not None else spec.model,
+        model=facts.models[0] if spec.backend == "transformers" else Path(spec.model).name if file else spec.model,
         backend=spec.backend,
-        server=" ".join(filter(None, (facts.server if facts.server != spec.backend else "", facts.version))),
+        server=", ".join(filter(None, (server, facts.computes))),
         file=file.name if file is not None else "",
         sha256=hashes[file] if file is not None else "",
     )
+
+
+def _file(spec: ModelSpec, facts: ServerFacts) -> Path | None:
+    """Where the weights are, if it is one file on this machine."""
+    if spec.backend == "local":
+        from ..backends.catalogue import find
+
+        return find(spec.model)
+    weights = Path(facts.root) / "model.safetensors" if spec.backend == "transformers" and facts.root else None
+    return weights if weights is not None and weights.is_file() else None
 
 
 def shown(part: str) -> str:

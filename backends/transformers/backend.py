@@ -52,6 +52,7 @@ class TransformersBackend:
         device: str | None = None,
         dtype: str | None = None,
         skip: Sequence[int] = (),
+        readings: int = READINGS,
         timeout: float = 600.0,
     ) -> None:
         """Nothing is imported or loaded yet.
@@ -59,16 +60,19 @@ class TransformersBackend:
         `folder`: a model in safetensors with its `tokenizer.json`. `name`: what requests call it; None takes the
         folder's name. `context`: tokens of prompt and answer together; None takes the model's own. `device`, `dtype`:
         PyTorch's names; None takes what suits the machine. `skip`: layers that are left out, which makes a smaller
-        model of the same weights, see `load`. `timeout`: seconds that a call may take once the model is loaded.
+        model of the same weights, see `load`. `readings`: as `READINGS` says. `timeout`: seconds that a call may take
+        once the model is loaded.
         """
         if context is not None and context < 1:
             raise FlowError(f"The `context` of a model is at least 1 token, not {context}.")
+        if readings < 1:
+            raise FlowError(f"The `readings` that a model keeps are at least 1, not {readings}.")
         self.settings = Settings(str(Path(folder).expanduser()), device, dtype, tuple(skip))
         self.model = name or without_layers(Path(folder).expanduser().resolve().name, skip)
         self.timeout = timeout
         self._context = context
         self._weights: Weights | None = None
-        self._readings = Readings(READINGS)
+        self._readings = Readings(readings)
         self._counters = Counters(0, 0, 0, 0)
         self._closed = False
 
@@ -126,6 +130,7 @@ class TransformersBackend:
             vocabulary=weights.vocabulary_digest,
             vocabulary_size=weights.vocabulary,
             weights=weights.digest,
+            computes=weights.computes,
         )
 
     async def counters(self) -> Counters | None:
@@ -212,7 +217,8 @@ class TransformersBackend:
 
     def _passes(self, answering: Answering) -> Answer:
         ids = answering.ids
-        reading = new_reading() if answering.reads_anew else self._readings.best(ids)
+        best = None if answering.reads_anew else self._readings.best(ids)
+        reading = best or new_reading(shares=answering.weights.packs)
         known = len(reading.ids)
         try:
             yield from answering.passes(reading)

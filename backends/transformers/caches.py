@@ -6,48 +6,103 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+ROOM = 128
+"""Tokens that room is made for at a time."""
 
-class Reading:
-    """Token ids that a model has read, with its keys and values for them."""
 
-    __slots__ = ("cache", "ids")
+class Rows:
+    """Keys and values of all layers in one tensor, so that what a pass leaves for many answers is handed out at once.
 
-    def __init__(self, cache: Any, ids: list[int] | None = None) -> None:
-        self.cache = cache
-        self.ids = ids or []
+    [layers, heads, tokens, width of a key and of a value]
+    """
 
-    def shared(self, ids: Sequence[int]) -> int:
-        """How many of `ids`, from the first on, it has read."""
-        number = 0
-        for read, asked in zip(self.ids, ids, strict=False):
-            if read != asked:
-                break
-            number += 1
-        return number
+    can_be_cut = True
+
+    def __init__(self) -> None:
+        self.length = 0
+        """Tokens."""
+        self._rows: Any = None
+        """With room behind them; None until there are some."""
+
+    @property
+    def rows(self) -> Any:
+        """Those of all tokens, of which there is one at least."""
+        return self._rows[:, :, : self.length]
+
+    def add(self, rows: Any) -> None:
+        """Keep those of further tokens."""
+        length = self.length + rows.shape[2]
+        if self._rows is None or length > self._rows.shape[2]:
+            layers, heads, _, width = rows.shape
+            roomier = rows.new_empty((layers, heads, -(-length // ROOM) * ROOM, width))
+            if self._rows is not None:
+                roomier[:, :, : self.length] = self.rows
+            self._rows = roomier
+        self._rows[:, :, self.length : length] = rows
+        self.length = length
 
     def cut(self, length: int) -> None:
-        """Forget what was read behind `length` tokens."""
-        for layer in self.cache.layers:
-            if layer.keys is not None:  # a layer that is left out has none
-                layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
-        del self.ids[length:]
+        """Forget those behind `length` tokens."""
+        self.length = length
+
+    def copy(self, length: int) -> Rows:
+        """The first `length` of them."""
+        copied = Rows()
+        copied.add(self._rows[:, :, :length])
+        return copied
+
+
+class Layers:
+    """Keys and values as transformers keeps them, for a model whose answers share no passes."""
+
+    def __init__(self, cache: Any = None) -> None:
+        from transformers import DynamicCache
+
+        self.cache = DynamicCache() if cache is None else cache
 
     @property
     def can_be_cut(self) -> bool:
         """Whether all that was read is still there: a layer with a sliding window has forgotten some."""
         return not any(getattr(layer, "is_sliding", False) for layer in self.cache.layers)
 
+    def cut(self, length: int) -> None:
+        """Forget those behind `length` tokens."""
+        for layer in self.cache.layers:
+            if layer.keys is not None:  # a layer that is left out has none
+                layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
 
-def new_cache() -> Any:
-    """Keys and values of nothing yet."""
-    from transformers import DynamicCache
+    def copy(self, length: int) -> Layers:
+        """The first `length` of them."""
+        copied = Layers(copy.deepcopy(self.cache))
+        copied.cut(length)
+        return copied
 
-    return DynamicCache()
+
+class Reading:
+    """Token ids that a model has read, with its keys and values for them."""
+
+    __slots__ = ("ids", "kept")
+
+    def __init__(self, kept: Rows | Layers, ids: list[int] | None = None) -> None:
+        self.kept = kept
+        self.ids = ids or []
+
+    def shared(self, ids: Sequence[int]) -> int:
+        """How many of `ids`, from the first on, it has read."""
+        if self.ids == ids[: len(self.ids)]:  # the rule, and quickly seen
+            return len(self.ids)
+        pairs = enumerate(zip(self.ids, ids, strict=False))
+        return next((place for place, (read, asked) in pairs if read != asked), min(len(self.ids), len(ids)))
+
+    def cut(self, length: int) -> None:
+        """Forget what was read behind `length` tokens."""
+        self.kept.cut(length)
+        del self.ids[length:]
 
 
-def new_reading() -> Reading:
-    """One of nothing yet."""
-    return Reading(new_cache())
+def new_reading(*, shares: bool) -> Reading:
+    """One of nothing yet, of a model whose answers share passes or do not."""
+    return Reading(Rows() if shares else Layers())
 
 
 class Readings:
@@ -57,19 +112,19 @@ class Readings:
         self._most = most
         self._kept: list[Reading] = []
 
-    def best(self, ids: Sequence[int]) -> Reading:
+    def best(self, ids: Sequence[int]) -> Reading | None:
         """A reading of as many of the first of `ids` as any has read, the last of them left out: what comes next is
-        only known when that is read again. It is nobody else's until it is given back by `keep`.
+        only known when that is read again. It is nobody else's until it is given back by `keep`. None if there is none.
         """
         best = max(self._kept, key=lambda reading: reading.shared(ids), default=None)
         length = 0 if best is None else min(best.shared(ids), len(ids) - 1)
-        if best is None or length == 0 or not (length == len(best.ids) or best.can_be_cut):
-            return new_reading()
+        if best is None or length == 0 or not (length == len(best.ids) or best.kept.can_be_cut):
+            return None
         oldest_of_all = len(self._kept) == self._most and best is self._kept[0]
         if length >= len(best.ids) - 1 or oldest_of_all:
             self._kept.remove(best)
         else:
-            best = Reading(copy.deepcopy(best.cache), list(best.ids))  # another prompt may go on with it
+            return Reading(best.kept.copy(length), best.ids[:length])  # another prompt may go on with it
         best.cut(length)
         return best
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .caches import Reading, new_cache
+from .caches import Layers, Reading, Rows
 
 if TYPE_CHECKING:
     from .weights import Weights
@@ -141,7 +141,9 @@ def _next(waiting: _Waiting, result: Seen | Exception | None) -> Wanted | None:
 
 
 def packs(model: Any) -> bool:
-    """Whether answers can share a model's passes: it takes positions, and every layer sees all that was read."""
+    """Whether answers can share passes: the model takes positions, its layers are alike and see all that was read."""
+    if not isinstance(getattr(model.config, "num_key_value_heads", 1), int):
+        return False
     if (getattr(model.config, "rope_parameters", None) or {}).get("rope_type") in BY_LENGTH:
         return False
     kinds = getattr(model.config, "layer_types", None) or ()
@@ -161,17 +163,17 @@ def read(weights: Weights, wanted: Sequence[Wanted]) -> list[Seen]:
         for one, end in zip(wanted, ends, strict=True)
         for place in range(end - len(one.ids) if one.every else end - 1, end)
     ]
-    shared = {} if len(wanted) == 1 else _shared(weights, wanted)
-    cache = shared.get("past_key_values", wanted[0].reading.cache)
+    rows = [one.reading.kept for one in wanted if isinstance(one.reading.kept, Rows)]
+    told = _told_of_all(weights, wanted, rows) if rows else _told_of_one(wanted[0])
     out = weights.model(
         input_ids=torch.tensor([ids], device=weights.device),
         use_cache=True,
         logits_to_keep=torch.tensor(kept, device=weights.device),
         output_hidden_states=any(one.hidden for one in wanted),
-        **{"past_key_values": cache, **shared},
+        **told,
     )
-    if shared:
-        _divide(cache, wanted)
+    if rows:
+        told["past_key_values"].share_out()
     for one in wanted:
         one.reading.ids += one.ids
     hidden = out.hidden_states[-1][0, kept] if out.hidden_states else None
@@ -186,9 +188,17 @@ def _each(wanted: Sequence[Wanted], logits: Any, hidden: Any) -> Iterator[Seen]:
         start = end
 
 
-def _shared(weights: Weights, wanted: Sequence[Wanted]) -> dict[str, Any]:
+def _told_of_one(wanted: Wanted) -> dict[str, Any]:
+    """What a model is told besides the tokens of one."""
+    assert isinstance(wanted.reading.kept, Layers)
+    return {"past_key_values": wanted.reading.kept.cache}
+
+
+def _told_of_all(weights: Weights, wanted: Sequence[Wanted], kept: Sequence[Rows]) -> dict[str, Any]:
     """What a model is told besides the tokens of several: their places, what each has read, and whose is what."""
     import torch
+
+    from .side_by_side import SideBySide
 
     def row(values: Iterator[int]) -> Any:
         return torch.tensor(list(values), device=weights.device)
@@ -208,32 +218,5 @@ def _shared(weights: Weights, wanted: Sequence[Wanted]) -> dict[str, Any]:
     return {
         "position_ids": places[None],
         "attention_mask": mask[None, None],
-        "past_key_values": _together([one.reading.cache for one in wanted]),
+        "past_key_values": SideBySide(kept, [len(one.ids) for one in wanted], weights.layers),
     }
-
-
-def _together(caches: Sequence[Any]) -> Any:
-    """One cache that holds what is in all, side by side."""
-    import torch
-
-    together = new_cache()
-    for number in range(max(len(cache.layers) for cache in caches)):
-        layers = [cache.layers[number] for cache in caches if number < len(cache.layers)]
-        filled = [layer for layer in layers if layer.keys is not None]
-        if filled:
-            keys = torch.cat([layer.keys for layer in filled], dim=-2)
-            together.update(keys, torch.cat([layer.values for layer in filled], dim=-2), number)
-    return together
-
-
-def _divide(together: Any, wanted: Sequence[Wanted]) -> None:
-    """Give each what was read for it."""
-    new = sum(len(one.ids) for one in wanted)
-    for number, layer in enumerate(together.layers):
-        if layer.keys is None:  # a layer that is left out
-            continue
-        start = layer.keys.shape[-2] - new
-        for one in wanted:
-            end = start + len(one.ids)
-            one.reading.cache.update(layer.keys[..., start:end, :], layer.values[..., start:end, :], number)
-            start = end

@@ -49,10 +49,12 @@ class Weights:
         """Tokens that end an answer."""
         self.whole: Weights | None = None
         """The model that layers are left out of: it stays in memory for whoever asks for it later."""
+        self.computes = f"{str(model.dtype).removeprefix('torch.')} on {_accelerator(self.device)}"
         self.packs = packs(model)
         """Whether its answers can share passes."""
         self.passes = Passes()
         """Where it computes."""
+        self.layers: int = model.base_model.config.get_text_config().num_hidden_layers
         self.vocabulary_digest = vocabulary_digest(tokenizer)
         """What tells whether two models mean the same by token ids."""
         self.digest = weights_digest(Path(settings.folder).expanduser(), settings.skip)
@@ -160,6 +162,13 @@ def _alike(module: Any) -> Any:
     other = copy.copy(module)
     other._modules = dict(module._modules)
     return other
+
+
+def _accelerator(device: Any) -> str:
+    """What a device is called by those who make it."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def vocabulary_digest(tokenizer: FileTokenizer) -> str:
