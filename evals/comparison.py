@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from ..accounting.budget import BudgetScope
@@ -59,8 +60,8 @@ async def compare(
 
     `scorer` judges the answers; exact match and F1 if none is given. `results`: the file of rows, which is read first
     and appended to. `item_by_item`: all flows answer an item before the next one comes, which keeps what their prompts
-    share in a server's prefix cache; otherwise flow by flow, which keeps the instruction of each flow there. A flow
-    whose input is the list of items is asked all of them at once.
+    share in a server's prefix cache; otherwise flow by flow, each once the last has ended, which keeps the instruction
+    of each flow there and its seconds its own. A flow whose input is the list of items is asked all of them at once.
     `on_start` is told each flow before its first item that is not there yet,
     `on_row(row, fresh)` every row, `fresh` being false for those that were there already.
     Items that a flow cannot be asked, or whose answers cannot be judged, move to `data.problems`. Raises InputError if
@@ -84,7 +85,8 @@ async def compare(
     comparison = Comparison([c.name for c in entrants], len(data.items), [], resumed=len(done))
     file = RowFile(results)
     try:
-        async for rows_of, error in _answers(_announced(tasks, on_start), runtime, scorer, scope, at_once):
+        groups = [tasks] if item_by_item else _flow_by_flow(tasks)
+        async for rows_of, error in _answers(_announced(groups, on_start), runtime, scorer, scope, at_once):
             for row in rows_of:
                 file.append(row)
                 done[row.flow, row.id] = row
@@ -112,33 +114,43 @@ async def leave_out_unfit(entrants: Sequence[Contestant], data: Data, scorer: Sc
     data.require(lambda item: of_id[item.id])
 
 
-def _announced(tasks: Iterable[Asked], on_start: Callable[[Contestant], None] | None) -> Iterator[Asked]:
+def _flow_by_flow(tasks: Iterable[Asked]) -> list[list[Asked]]:
+    return [list(of_flow) for _, of_flow in groupby(tasks, key=lambda asked: asked.contestant.name)]
+
+
+def _announced(
+    groups: Iterable[Iterable[Asked]], on_start: Callable[[Contestant], None] | None
+) -> Iterator[Iterator[Asked]]:
     """The tasks, each flow announced before its first."""
     begun: set[str] = set()
-    for task in tasks:
-        if on_start is not None and task.contestant.name not in begun:
-            begun.add(task.contestant.name)
-            on_start(task.contestant)
-        yield task
+
+    def each(group: Iterable[Asked]) -> Iterator[Asked]:
+        for task in group:
+            if on_start is not None and task.contestant.name not in begun:
+                begun.add(task.contestant.name)
+                on_start(task.contestant)
+            yield task
+
+    return map(each, groups)
 
 
 async def _answers(
-    tasks: Iterable[Asked], runtime: Runtime, scorer: Scorer, scope: BudgetScope | None, at_once: int
+    groups: Iterable[Iterator[Asked]], runtime: Runtime, scorer: Scorer, scope: BudgetScope | None, at_once: int
 ) -> AsyncIterator[tuple[list[Row], LaconicError | None]]:
-    """Rows as they are finished, `at_once` tasks on their way. Closing it cancels those that are."""
-    waiting = iter(tasks)
+    """Rows as they are finished, `at_once` tasks of a group on their way. Closing it cancels those that are."""
     under_way: set[asyncio.Task[tuple[list[Row], LaconicError | None]]] = set()
     try:
-        while True:
-            for asked in waiting:
-                under_way.add(asyncio.create_task(answer(asked, runtime, scorer, scope)))
-                if len(under_way) >= max(1, at_once):
+        for waiting in groups:
+            while True:
+                for asked in waiting:
+                    under_way.add(asyncio.create_task(answer(asked, runtime, scorer, scope)))
+                    if len(under_way) >= max(1, at_once):
+                        break
+                if not under_way:
                     break
-            if not under_way:
-                return
-            finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for task in finished:
-                yield task.result()
+                finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for task in finished:
+                    yield task.result()
     finally:
         for task in under_way:
             task.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,11 +13,14 @@ from .comparison import Comparison
 from .figures import FlowFigures, Measured
 from .provenance import Provenance
 from .scoring import MEASURES, TEXT, Measure
+from .spells import ABOUT, SPEED, speed
 from .statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+MODELS = dict.fromkeys(("flow", "role", "model", "backend", "file", "SHA-256"), "---")
+"""Columns of the table of models."""
 Line = tuple[str, list[str]]
 """One figure: its name, and its value for each flow."""
 
@@ -171,6 +174,7 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
             for name, cells in lines(figures)
         ),
         _method(_measure(figures)),
+        *_how_fast(comparison),
         *origin(provenance),
     ]
     notes = [f"- left out, {problem}" for problem in problems]
@@ -185,14 +189,24 @@ def markdown(comparison: Comparison, provenance: Provenance, problems: Sequence[
     return "\n\n".join(parts) + "\n"
 
 
+def _how_fast(comparison: Comparison) -> list[str]:
+    rows = speed(comparison.rows)
+    return [f"## How fast\n\n{ABOUT}\n\n{_grid(SPEED, rows)}"] if rows else []
+
+
 def origin(provenance: Provenance) -> list[str]:
     """The parts of a document that say where its figures were measured, and with which models."""
     return [
         "## Where it ran",
         "\n".join(f"- {name}: {value}" for name, value in provenance.facts()),
-        "## Models\n\n| flow | role | model | backend | file | SHA-256 |\n|---|---|---|---|---|---|\n"
-        + "\n".join(f"| {' | '.join(_cell(cell) for cell in model.cells())} |" for model in provenance.models),
+        f"## Models\n\n{_grid(MODELS, [model.cells() for model in provenance.models])}",
     ]
+
+
+def _grid(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; `columns`: their titles, and how they are aligned."""
+    head, *body = (f"| {' | '.join(map(_cell, row))} |" for row in (columns, *rows))
+    return "\n".join([head, f"|{'|'.join(columns.values())}|", *body])
 
 
 def _measure(figures: Sequence[FlowFigures]) -> Measure:

@@ -64,7 +64,7 @@ class StepRoute(TwoWriters):
     async def _begin(self, ctx: Context, turns: Turns) -> _Steps:
         small, large = Reader(ctx, self.small, turns), Reader(ctx, self.large, turns)
         await small.start()
-        return _Steps(self, ctx, small, large)
+        return _Steps(self, ctx, turns, small, large)
 
 
 class _Said(msgspec.Struct):
@@ -96,8 +96,8 @@ class _Said(msgspec.Struct):
 class _Steps(Writing[StepRoute]):
     """An answer while it is written."""
 
-    def __init__(self, node: StepRoute, ctx: Context, small: Reader, large: Reader) -> None:
-        super().__init__(node, ctx, threshold(node.by, node.above, node.share, ABOVE[node.by]))
+    def __init__(self, node: StepRoute, ctx: Context, turns: Turns, small: Reader, large: Reader) -> None:
+        super().__init__(node, ctx, turns, threshold(node.by, node.above, node.share, ABOVE[node.by]))
         self.readers: dict[Writer, Reader] = {"small": small, "large": large}
         self.shared: bool | None = None
         """Whether both have the same tokens; found out when one has to read the other for the first time."""
@@ -141,7 +141,7 @@ class _Steps(Writing[StepRoute]):
         if above == math.inf:
             return None
         if by == "random":
-            return 0 if not self.drafts and chance(self.node.seed, self.steps) > above else None
+            return 0 if not self.drafts and chance(self.seed, self.steps) > above else None
         doubt = OF_LOGPROBS[by]
         for number, entry in enumerate(entries):
             if doubt([logprob for _, logprob in entry.top]) > above:

@@ -115,7 +115,7 @@ class _Tokens(Writing[TokenRoute]):
     def __init__(self, node: TokenRoute, ctx: Context, prompt: Sequence[int]) -> None:
         self.router = node._router
         start = None if self.router is None else self.router.about.threshold
-        super().__init__(node, ctx, threshold(node.by, node.above, node.share, start))
+        super().__init__(node, ctx, list(prompt), threshold(node.by, node.above, node.share, start))
         self.ids = list(prompt)
         self.router_parameters = 0 if self.router is None else self.router.about.shape.parameters
 
@@ -137,7 +137,7 @@ class _Tokens(Writing[TokenRoute]):
         above = self.threshold.above
         most = min(self.left, AT_ONCE) if isinstance(self.threshold, Rolling) else self.left
         router = None if self.router is None else self.router.file
-        until = Until(measure=self.node.by, above=above, seed=self.node.seed, router=router).written()
+        until = Until(measure=self.node.by, above=above, seed=self.seed, router=router).written()
         drafted = await self._complete("small", "draft", most, {} if above == math.inf else {"until": until})
         self.threshold.kept(len(drafted.token_ids or ()))
         if drafted.finish_reason == "cut":

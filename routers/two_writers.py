@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
@@ -84,9 +85,11 @@ Said = TypeVar("Said")
 class Writing(ABC, Generic[Kind]):
     """An answer while it is written."""
 
-    def __init__(self, node: Kind, ctx: Context, threshold: Fixed | Rolling) -> None:
+    def __init__(self, node: Kind, ctx: Context, asked: object, threshold: Fixed | Rolling) -> None:
+        """`asked`: what makes this question another than others."""
         self.node = node
         self.ctx = ctx
+        self.seed = drawn_from(node.seed, asked)
         self.threshold = threshold
         self.left = node.max_tokens
         self.spans: list[Span] = []
@@ -138,3 +141,8 @@ class Writing(ABC, Generic[Kind]):
         for call, tokens in doubted:
             self.ctx.discard_call(call, tokens)
         return said
+
+
+def drawn_from(seed: int, asked: object) -> int:
+    """What is drawn from for one question, so that not every answer is in doubt at the same places."""
+    return int.from_bytes(blake2b(f"{seed}/{asked}".encode(), digest_size=6).digest(), "big")

@@ -60,7 +60,7 @@ class Answering:
             top_p=request.top_p,
             seed=request.seed,
             bias=_bias(request, weights.vocabulary),
-            alternatives=request.logprobs or 0,
+            alternatives=request.logprobs,
         )
         self._choosing = Choosing(sampling, self._until, self._router)
         self._tokens: list[Chosen] = []
@@ -139,6 +139,7 @@ class Answering:
         return tuple(
             TokenLogprob(name(token.id), token.logprob, token.id, tuple((name(id), value) for id, value in token.top))
             for token in self._tokens
+            if token.logprob is not None
         )
 
 

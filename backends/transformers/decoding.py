@@ -32,7 +32,8 @@ class Chosen(msgspec.Struct, frozen=True):
     """A token that a model chose."""
 
     id: int
-    logprob: float
+    logprob: float | None
+    """None unless anybody asked."""
     top: tuple[tuple[int, float], ...]
     """The likeliest tokens, as many as were asked for, with their log probabilities."""
     doubt: float | None
@@ -48,8 +49,8 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Draws at one position are the same for the same seed, wherever a call begins."""
     bias: dict[int, float] = msgspec.field(default_factory=dict)
     """Added to the logits of tokens."""
-    alternatives: int = 0
-    """How many of the likeliest tokens are told of each chosen one."""
+    alternatives: int | None = None
+    """How many of the likeliest tokens are told with the log probability of each chosen one; None for neither."""
 
 
 class Choosing:
@@ -68,14 +69,13 @@ class Choosing:
         for token, added in self._how.bias.items():
             logits[token] += added
         chosen = _choose(logits, self._how, self._seed, position)
+        doubt = None if self._until is None else self._doubt(self._until, seen, chosen, position)
+        if self._how.alternatives is None:
+            return Chosen(chosen, None, (), doubt)
         logprobs = logits.log_softmax(-1)
         likeliest = logprobs.topk(self._how.alternatives)
-        return Chosen(
-            chosen,
-            float(logprobs[chosen]),
-            tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)),
-            None if self._until is None else self._doubt(self._until, seen, chosen, position),
-        )
+        top = tuple(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True))
+        return Chosen(chosen, float(logprobs[chosen]), top, doubt)
 
     def _doubt(self, until: Until, seen: Seen, chosen: int, position: int) -> float:
         if self._router is None:

@@ -172,6 +172,17 @@ async def test_items_at_once_give_the_same_rows(data: Data) -> None:
     assert plain(await run(data, ScriptedBackend(knows), item_by_item=True)) == plain(one)
 
 
+async def test_a_flow_begins_once_the_last_one_has_ended(data: Data) -> None:
+    asked: list[str] = []
+
+    def notes(request: Request) -> str:
+        asked.append("short" if (request.messages or ())[-1].content.startswith("Capital") else "long")
+        return knows(request)
+
+    await run(data, ScriptedBackend(notes), at_once=3)
+    assert asked == ["short"] * 4 + ["long"] * 8
+
+
 async def test_reused_answers_do_not_make_a_flow_look_cheaper(data: Data) -> None:
     store = Store()
     entrants = contestants([("short", short())])

@@ -15,6 +15,7 @@ from laconic.backends.request import Message, Request
 from laconic.backends.transformers import TransformersBackend
 from laconic.errors import BackendUnreachable
 from laconic.routers import Routed, TokenRoute
+from laconic.routers.two_writers import drawn_from
 
 MODELS = {role: {"backend": "transformers", "model": role} for role in ("small", "large")}
 QUESTION = "How many?"
@@ -90,7 +91,7 @@ async def test_each_token_is_that_of_the_model_whose_turn_it_is(route, small, la
             writer = {"small": small, "large": large}[span.by]
             one = await writer.complete(Request(model=span.by, prompt_token_ids=tuple(again), max_tokens=1))
             if measure == "random":
-                assert (span.by == "large") == (chance(0, len(prompt) + place) > 0.7)
+                assert (span.by == "large") == (chance(drawn_from(0, list(prompt)), len(prompt) + place) > 0.7)
             again += one.token_ids
             place += 1
     assert small._weights.tokenizer.decode(again[len(prompt) :]) == answer

@@ -310,3 +310,27 @@ async def test_folders_devices_and_layers_that_there_are_not(tmp_path, small_fol
     ):
         with pytest.raises(error, match=words):
             await backend.start()
+    with pytest.raises(FlowError, match="at least 1"):
+        TransformersBackend(small_folder, readings=0)
+
+
+async def test_as_many_prompts_stay_read_as_it_is_told(small_folder):
+    prompts = [tuple(range(100 + 20 * number, 115 + 20 * number)) for number in range(3)]
+    for readings, kept in ((3, 14), (2, 0)):
+        backend = TransformersBackend(small_folder, name="small", readings=readings)
+        for prompt in prompts:
+            await backend.complete(asks(ids=prompt, max_tokens=1))
+        again = await backend.complete(asks(ids=prompts[0], max_tokens=1))
+        assert again.usage.cache_read == kept
+        await backend.aclose()
+
+
+async def test_a_prompt_that_branches_off_leaves_the_other_as_it_was(small):
+    first = await small.complete(asks(max_tokens=6))
+    whole = (*IDS, *first.token_ids)
+    alone = await small.complete(asks(ids=whole, max_tokens=4))
+    branch = await small.complete(asks(ids=(*whole[:5], 400, 401), max_tokens=2))
+    assert branch.usage.cache_read == 5
+    again = await small.complete(asks(ids=whole, max_tokens=4))
+    assert again.token_ids == alone.token_ids
+    assert again.usage.cache_read == len(whole) - 1

@@ -249,6 +249,19 @@ async def test_a_wanted_share_of_the_tokens_is_the_large_models() -> None:
     assert answer.share == pytest.approx(0.4, abs=0.15)
 
 
+async def test_by_chance_other_steps_of_each_question_are_the_large_models() -> None:
+    text = "one two three four five. " * 30
+    turns = set()
+    for question in ("Who?", "Why?", "When?"):
+        answers = [
+            answer_of(await write(Writer(towards(text)), Writer(towards(text)), by="random", prompt=question))
+            for _ in range(2)
+        ]
+        assert answers[0].spans == answers[1].spans
+        turns.add(tuple((span.by, span.text) for span in answers[0].spans))
+    assert len(turns) == 3
+
+
 async def test_a_step_that_never_ends_is_cut_at_its_cap() -> None:
     text = "word " * 50
     small = Writer(towards(text))
