@@ -240,9 +240,9 @@ async def test_at_the_extremes_one_model_writes_alone(above: float, by: str) -> 
 
 
 async def test_a_wanted_share_of_the_tokens_is_the_large_models() -> None:
-    text = "one two three four five. " * 40
+    text = "one two three four five. " * 160
     small = Writer(towards(text), unsure=lambda place, token: place % 3 == 0)
-    fields = {"share": 0.4, "max_tokens": 2000, "on_doubt": "rewrite"}
+    fields = {"share": 0.4, "max_tokens": 4000, "on_doubt": "rewrite"}
     answer = answer_of(await write(small, Writer(towards(text)), **fields))
     assert answer.share == pytest.approx(0.4, abs=0.1)
     answer = answer_of(await write(small, Writer(towards(text)), by="random", **fields))
