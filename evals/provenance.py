@@ -101,12 +101,19 @@ def _model(
     return ModelUsed(
         flow=contestant.name,
         role=role,
-        model=facts.models[0] if spec.backend == "transformers" else Path(spec.model).name if file else spec.model,
+        model=_name(spec, facts),
         backend=spec.backend,
         server=", ".join(filter(None, (server, facts.computes))),
         file=file.name if file is not None else "",
         sha256=hashes[file] if file is not None else "",
     )
+
+
+def _name(spec: ModelSpec, facts: ServerFacts) -> str:
+    """What a model is called, without the folders of its machine; one with layers left out has a name of its own."""
+    if spec.backend not in ("local", "transformers"):
+        return spec.model
+    return Path(facts.models[0] if spec.backend == "transformers" else spec.model).name
 
 
 def _file(spec: ModelSpec, facts: ServerFacts) -> Path | None:

@@ -1,6 +1,6 @@
-"""Keep the figures that `06_token_routing` draws: `python notebooks/record_figures.py COMPARE.json`.
+"""Keep the figures that `06_token_routing` draws: `python notebooks/record_figures.py COMPARE.json ...`.
 
-COMPARE.json is what `laconic compare --json` printed. Figures are kept, no item of the data.
+Each COMPARE.json is what a `laconic compare --json` printed. Figures are kept, no item of the data.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def kept(compared: dict[str, Any]) -> dict[str, Any]:
     """What the notebook draws of a comparison, and where it was measured."""
     measured = compared["provenance"]
     return {
+        "flow": Path(measured["command"][2]).stem,
         "date": measured["date"],
         "command": measured["command"],
         "data_sha256": measured["data_sha256"],
@@ -47,5 +48,5 @@ def point(flow: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    compared = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    OUT.write_text(json.dumps(kept(compared), indent=1) + "\n", encoding="utf-8")
+    compared = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
+    OUT.write_text(json.dumps([kept(each) for each in compared], indent=1) + "\n", encoding="utf-8")
