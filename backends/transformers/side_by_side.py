@@ -24,14 +24,14 @@ class SideBySide(Cache):  # type: ignore[misc]  # of transformers, which has no 
         """Where the keys and values of a layer are; those that are left out have no place."""
         self._rows: Any = None
 
-    def update(self, keys: Any, values: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
+    def update(self, key_states: Any, value_states: Any, layer_idx: int, *_: Any, **__: Any) -> tuple[Any, Any]:
         """All keys and values of a layer, given those of the tokens that are read now."""
         if self._rows is None:
-            self._rows = self._with_room(keys, values)
-        here = self._rows[self._places.setdefault(layer, len(self._places))]
-        width = keys.shape[-1]
-        here[:, self._before :, :width] = keys[0]
-        here[:, self._before :, width:] = values[0]
+            self._rows = self._with_room(key_states, value_states)
+        here = self._rows[self._places.setdefault(layer_idx, len(self._places))]
+        width = key_states.shape[-1]
+        here[:, self._before :, :width] = key_states[0]
+        here[:, self._before :, width:] = value_states[0]
         return here[None, ..., :width], here[None, ..., width:]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
