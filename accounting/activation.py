@@ -17,8 +17,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ..errors import InputError
-from .call import Call
-from .left_out import ANSWERED
+from .call import ANSWERED, Call
 from .prices import passes
 
 DRAFT = "draft"

@@ -11,6 +11,8 @@ from ..backends.usage import NOTHING, Usage
 Status = Literal["ok", "failed", "timeout", "aborted", "discarded", "replayed"]
 """`ok`: answered. `failed`: the backend raised. `timeout`: no answer in time. `aborted`: cancelled on the way.
 `discarded`: answered, but the answer was not used. `replayed`: not sent at all, the answer was there already."""
+ANSWERED: frozenset[Status] = frozenset({"ok", "replayed"})
+"""The statuses of calls whose answers were used."""
 
 
 class Discard(msgspec.Struct, frozen=True, gc=False):
@@ -26,7 +28,7 @@ class Discard(msgspec.Struct, frozen=True, gc=False):
     def meant(self, call: Call) -> bool:
         """Whether it is about this call, which becomes `discarded`."""
         return (
-            call.status == "ok"
+            call.status in ANSWERED
             and self.item in ("", call.item)
             and call.started <= self.at
             and is_under(call.node, self.node)
@@ -93,3 +95,8 @@ class Call(Owner, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     unused: int | None = None
     """Generated tokens that are not part of what came of the answer: another model was asked for them instead. None:
     nobody said so."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether a model was asked: the answer was not there already, be it used or discarded."""
+        return self.status != "replayed" and self.avoided is None

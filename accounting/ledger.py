@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import msgspec
 
 from ..errors import LedgerError
-from .call import Call, Discard, DiscardCall, is_under
+from .call import ANSWERED, Call, Discard, DiscardCall, is_under
 from .totals import Total
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Ledger:
         """Enter the same of one call that is in the ledger, or of so many of its `tokens`, which are `unused` then."""
         if tokens is not None:
             msgspec.structs.force_setattr(call, "unused", tokens)
-        elif call.status == "ok":
+        elif call.status in ANSWERED:
             msgspec.structs.force_setattr(call, "status", "discarded")
         if self.database is not None:
             self.database.write_discard(DiscardCall(call.run, call.request_hash, call.started, tokens))

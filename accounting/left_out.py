@@ -8,11 +8,9 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from .call import Call, Status
+from .call import Call
 from .totals import Total
 
-ANSWERED: frozenset[Status] = frozenset({"ok", "replayed"})
-"""The statuses of calls whose answers were used. Papers count no others."""
 UNANSWERED = "calls that failed, were cut off or discarded"
 
 

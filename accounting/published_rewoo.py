@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .call import Call
-from .left_out import ANSWERED, UNANSWERED, left_out
+from .call import ANSWERED, Call
+from .left_out import UNANSWERED, left_out
 from .totals import Total
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ def reconcile(calls: Sequence[Call], before: Counters, after: Counters, *, busy:
         if _unsettled(call):
             cut.setdefault(call.node or "(no node)", []).append(call)
             statuses[call.status] += 1
-        elif call.status != "replayed" and (call.usage.prompt, call.usage.completion) != (0, 0):
+        elif call.sent and (call.usage.prompt, call.usage.completion) != (0, 0):
             finished += 1
     return Reconciliation(
         server=Figures(moved.prompt, moved.cached, moved.generated),

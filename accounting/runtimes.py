@@ -66,7 +66,7 @@ def ideal_runtime(calls: Iterable[Call], calibrations: Calibrations) -> IdealRun
     avoided = 0.0
     for call in calls:
         calibration = _of(call, calibrations)
-        if call.status == "replayed":
+        if not call.sent:
             spared.append(call.usage if call.avoided is None else call.avoided)
             avoided += _seconds(spared[-1], calibration)
         else:

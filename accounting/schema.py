@@ -8,8 +8,8 @@ A ledger file is a SQLite database in WAL mode; any SQLite client may read it wh
             run, node, item, agent          whose tokens; node is a path such as `answer/E2`
             model, served, backend          role in the flow, name of the model, kind of backend
             purpose, attempt, status        what for; 1 for the first attempt, 0 for not sent; ok, failed, timeout,
-                                            aborted, discarded (`ok` until it is known that the answer was not
-                                            used), replayed
+                                            aborted, discarded (`ok` or `replayed` until it is known that the
+                                            answer was not used), replayed
             prompt, completion              tokens really spent; prompt includes cached, completion includes reasoning
             cache_read, cache_write, reasoning   parts of these; NULL in any of the five: the server did not say
             source                          server, counted (by our tokenizer) or estimated

@@ -84,7 +84,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
             usage, avoided = call.usage, call.avoided
             if virtual and avoided is not None:
                 usage, avoided = avoided, None
-            elif call.status == "replayed":
+            elif not call.sent:
                 replayed += 1
             if usage.prompt is None:
                 no_prompt += 1

@@ -56,10 +56,11 @@ COLUMNS = {"runs": RUN_COLUMNS, "readings": READING_COLUMNS, "findings": FINDING
 Entry = Call | Response | Row | Discard | DiscardCall
 
 DISCARD = """UPDATE calls SET status = 'discarded'
-    WHERE run = ?1 AND ?2 IN ('', item) AND status = 'ok' AND started <= ?4
+    WHERE run = ?1 AND ?2 IN ('', item) AND status IN ('ok', 'replayed') AND started <= ?4
     AND substr(node, 1, length(?3)) = ?3 AND substr(node, length(?3) + 1, 1) IN ('', '/', '[')"""
 DISCARD_CALL = """UPDATE calls
-    SET status = CASE WHEN ?4 IS NULL AND status = 'ok' THEN 'discarded' ELSE status END, unused = ifnull(?4, unused)
+    SET status = CASE WHEN ?4 IS NULL AND status IN ('ok', 'replayed') THEN 'discarded' ELSE status END,
+        unused = ifnull(?4, unused)
     WHERE request_hash = ?2 AND run = ?1 AND started = ?3"""
 WORDS: dict[type[Discard | DiscardCall], str] = {Discard: DISCARD, DiscardCall: DISCARD_CALL}
 

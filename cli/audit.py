@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ..accounting.call import Call
 from ..accounting.database import Database
 from ..accounting.ledger import Ledger
 from ..accounting.proofs import Proofs, calls_around, prove
@@ -50,16 +49,12 @@ def _proofs(database: Database, record: RunRecord, readings: Sequence[Reading]) 
     found = prove(calls_around(Ledger(database), readings), readings)
     unprovable = {model: f"{why} (the run: {how_it_stands(record)})" for model, why in found.unprovable.items()}
     for call in database.read_calls(record.run):
-        if _sent(call) and call.served not in found.proofs and call.served not in unprovable:
+        if call.sent and call.served not in found.proofs and call.served not in unprovable:
             unprovable[call.served] = (
                 "its server was not read around this run: it publishes no counters (`laconic doctor FLOW` tells), it "
                 "could not be read, or the run is of before readings were kept"
             )
     return Proofs(found.proofs, unprovable)
-
-
-def _sent(call: Call) -> bool:
-    return call.status != "replayed"
 
 
 def _show(record: RunRecord, readings: Sequence[Reading], found: Proofs) -> None:

@@ -127,6 +127,7 @@ async def _rows(
                 status="ok" if stands else _status(error, result),
                 published=published[place],
                 seconds=seconds,
+                together=len(items),
                 steps=details[place].rounds if details else 0,
                 error="" if stands else str(error),
                 **tokens_of_share(

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from ..accounting.call import Call, is_under
+from ..accounting.call import ANSWERED, Call, is_under
 from ..accounting.runs import RunRecord
 from ..accounting.totals import Total
 from ..errors import FlowError, InputError
@@ -143,7 +143,7 @@ def _judge(
     if asked[-1] != tiers[-1] and 2 * Total.of(calls, virtual=True).total > room:
         return None
     last = of_tier[asked[-1]]
-    if any(call.status in ("ok", "replayed") for call in last) and all(call.status != "discarded" for call in last):
+    if any(call.status in ANSWERED for call in last) and all(call.status != "discarded" for call in last):
         return _Seen(id, asked[-1], tokens, fields)
     return _Seen(id, "", tokens, fields) if asked[-1] == tiers[-1] else None
 

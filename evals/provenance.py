@@ -17,7 +17,7 @@ from ..orchestrator import ModelSpec, Runtime
 from ..version import __version__
 from .contestant import Contestant
 
-PACKAGES = ("xllamacpp", "bm25s", "httpx", "tokenizers", "pydantic", "jinja2")
+PACKAGES = ("xllamacpp", "torch", "transformers", "bm25s", "httpx", "tokenizers", "pydantic", "jinja2")
 """Whose versions are reported, where they are installed."""
 
 
@@ -111,9 +111,8 @@ def _model(
 
 def _name(spec: ModelSpec, facts: ServerFacts) -> str:
     """What a model is called, without the folders of its machine; one with layers left out has a name of its own."""
-    if spec.backend not in ("local", "transformers"):
-        return spec.model
-    return Path(facts.models[0] if spec.backend == "transformers" else spec.model).name
+    name = next(iter(facts.models), spec.model) if spec.backend == "transformers" else spec.model
+    return Path(name).name if spec.backend == "local" or os.path.isabs(os.path.expandvars(name)) else name
 
 
 def _file(spec: ModelSpec, facts: ServerFacts) -> Path | None:
@@ -128,8 +127,12 @@ def _file(spec: ModelSpec, facts: ServerFacts) -> Path | None:
 
 def shown(part: str) -> str:
     """A part of a command, of absolute paths (also in `KEY=PATH`) only the last part."""
-    key, equals, value = part.rpartition("=")
-    return f"{key}{equals}{Path(value).name}" if os.path.isabs(value) else part
+    return ";".join(map(_shown, part.split(";")))
+
+
+def _shown(assignment: str) -> str:
+    key, equals, value = assignment.rpartition("=")
+    return f"{key}{equals}{Path(value).name}" if os.path.isabs(value.strip()) else assignment
 
 
 def sha256_of(path: Path) -> str:

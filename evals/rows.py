@@ -61,6 +61,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: int = 0
     avoided: int = 0
     seconds: float = 0.0
+    together: int = 1
+    """Items that were asked together; each has its part of the `seconds`."""
     steps: int = 0
     """Nodes that the answering node expanded into (plan, tool steps, solve); calls, if it did not."""
     unknown: tuple[str, ...] = ()

@@ -8,8 +8,8 @@ import msgspec
 
 from .rows import Row
 
-ABOUT = """What was under way together stands in one line. Tokens that were replaced are not written; reused ones took
-no time."""
+ABOUT = """What was under way together stands in one line. Tokens that were replaced are not written. `≤`: answers were
+reused, which took no time."""
 SPEED = {"flows": "---"} | dict.fromkeys(("answers", "seconds", "tokens written", "a second", "tokens reused"), "---:")
 """Columns of the table, and how they are aligned."""
 
@@ -55,7 +55,7 @@ def speed(rows: Iterable[Row]) -> list[list[str]]:
             f"{of.answers:,}",
             f"{of.seconds:,.1f}",
             f"{of.written:,}",
-            f"{of.written / of.seconds:,.0f}" if of.seconds else "",
+            f"{'≤ ' if of.avoided else ''}{of.written / of.seconds:,.0f}" if of.seconds else "",
             f"{of.avoided:,}",
         ]
         for of in spells(rows)
@@ -75,7 +75,7 @@ def _together(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def _began(row: Row) -> float:
-    return row.finished - row.seconds
+    return row.finished - row.seconds * row.together
 
 
 def _written(row: Row) -> int:

@@ -21,7 +21,7 @@ def kept(compared: dict[str, Any]) -> dict[str, Any]:
     """What the notebook draws of a comparison, and where it was measured."""
     measured = compared["provenance"]
     return {
-        "flow": Path(measured["command"][2]).stem,
+        "flow": next(Path(word).stem for word in measured["command"] if word.endswith((".yaml", ".yml"))),
         "date": measured["date"],
         "command": measured["command"],
         "data_sha256": measured["data_sha256"],

@@ -224,7 +224,8 @@ class TransformersBackend:
             yield from answering.passes(reading)
         finally:
             self._counters += Counters(len(ids) - known, known, answering.generated, 1)
-        self._readings.keep(reading)  # one that failed may be half written
+        if reading.ids:
+            self._readings.keep(reading)  # not one that failed: it may be half written
 
     async def _broken_off(self, answering: Answering, asked: Future[None]) -> Completion | None:
         """Have the thread end; what it had chosen until then is the answer so far, None if it failed."""

@@ -172,12 +172,13 @@ def read(weights: Weights, wanted: Sequence[Wanted]) -> list[Seen]:
         output_hidden_states=any(one.hidden for one in wanted),
         **told,
     )
+    hidden = out.hidden_states[-1][0, kept] if out.hidden_states else None
+    seen = list(_each(wanted, out.logits[0].float(), hidden))
     if rows:
         told["past_key_values"].share_out()
-    for one in wanted:
+    for one in wanted:  # last of all: what failed is read again from here on
         one.reading.ids += one.ids
-    hidden = out.hidden_states[-1][0, kept] if out.hidden_states else None
-    return list(_each(wanted, out.logits[0].float(), hidden))
+    return seen
 
 
 def _each(wanted: Sequence[Wanted], logits: Any, hidden: Any) -> Iterator[Seen]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...accounting.call import Call
+from ...accounting.call import ANSWERED, Call
 from ...accounting.totals import Total
 from ...agents import Message, Spoken
 from ...orchestrator import Runtime
@@ -90,7 +90,7 @@ def _said(spoken: Spoken, team: str, calls: Sequence[Call]) -> tuple[Said, ...]:
     asked = {
         (call.node, call.agent): call.request_hash
         for call in calls
-        if call.purpose == "message" and call.status in ("ok", "replayed")
+        if call.purpose == "message" and call.status in ANSWERED
     }
     return tuple(
         Said(

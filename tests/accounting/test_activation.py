@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.accounting import Call, activated_by
+from laconic.accounting import Call, Ledger, Total, activated_by
+from laconic.accounting.database import Database
 from laconic.backends.usage import NOTHING, UNKNOWN, Usage
 from laconic.errors import InputError
 
@@ -70,6 +72,34 @@ def test_an_answer_that_was_reused_counts_as_asked_for(make: Make) -> None:
     asked = make(100, 21, model="large")
     reused = make(model="large", status="replayed", usage=NOTHING, avoided=asked.usage)
     assert activated_by([reused], SIZES) == activated_by([asked], SIZES)
+
+
+def test_an_answer_that_was_reused_and_then_discarded_counts_as_discarded(make: Make, tmp_path: Path) -> None:
+    asked = make(100, 21, model="large", purpose="draft", request_hash="a", started=5.0)
+    reused = make(
+        model="large",
+        purpose="draft",
+        status="replayed",
+        usage=NOTHING,
+        avoided=asked.usage,
+        request_hash="b",
+        started=6.0,
+    )
+    path = tmp_path / "calls.db"
+    with Database(path) as database:
+        ledger = Ledger(database)
+        for call in (asked, reused):
+            ledger.append(call)
+            ledger.discard_call(call)
+    sent, spared = Ledger.load(path).calls
+    assert (sent.status, spared.status, sent.sent, spared.sent) == ("discarded", "discarded", True, False)
+    assert activated_by([spared], SIZES) == activated_by([sent], SIZES)
+    assert Ledger.load(path).view("published:rewoo").total.total == 0
+    assert (Total.of([spared]).replayed, Total.of([spared]).total, Total.of([spared], virtual=True).total) == (
+        1,
+        0,
+        121,
+    )
 
 
 def test_a_call_of_which_too_little_is_known_makes_a_lower_bound(make: Make) -> None:

@@ -140,6 +140,7 @@ def test_public_names_are_sorted_and_there() -> None:
     [
         ("/home/me/data/dev.jsonl", "dev.jsonl"),
         ("tools.db.databases=/home/me/spider/database", "tools.db.databases=database"),
+        ("neural: n.a.router=/home/me/r.safetensors; n.a.above=0.7", "neural: n.a.router=r.safetensors; n.a.above=0.7"),
         ("large=vllm:http://127.0.0.1:8000/v1#m", "large=vllm:http://127.0.0.1:8000/v1#m"),
         ("nodes.answer.by={kind: always, tier: a/b}", "nodes.answer.by={kind: always, tier: a/b}"),
     ],

@@ -32,7 +32,13 @@ def test_the_time_between_answers_does_not_count() -> None:
 
 def test_tokens_that_were_replaced_are_not_written() -> None:
     roles = {"small": Tokens(generated=30, written=20, replaced=10), "large": Tokens(generated=5, written=5)}
-    assert speed([took("a", 0, 5, roles=roles, completion=35, avoided=7)]) == [["a", "1", "5.0", "25", "5", "7"]]
+    assert speed([took("a", 0, 5, roles=roles, completion=35, avoided=7)]) == [["a", "1", "5.0", "25", "≤ 5", "7"]]
+
+
+def test_items_that_were_asked_together_began_together() -> None:
+    rows = [took("batch", 100, 102.5, together=4), took("batch", 100, 102.5, together=4)]
+    (one,) = spells(rows)
+    assert (one.answers, one.seconds) == (2, 10.0)
 
 
 def test_answers_that_took_no_time_have_no_speed() -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from laconic.backends.request import Message, Request
-from laconic.backends.transformers import TransformersBackend
+from laconic.backends.transformers import TransformersBackend, passes
 from laconic.errors import (
     BackendError,
     BackendTimeout,
@@ -253,6 +253,25 @@ async def test_a_pass_that_has_no_room_for_all_is_computed_one_by_one(small, mon
         patch.setattr(layer, "forward", forward)
         shared = await together(small, requests)
     assert [answer.token_ids for answer in shared] == [answer.token_ids for answer in alone]
+
+
+async def test_a_pass_that_fails_at_its_very_end_is_read_once_more_and_not_twice(small, monkeypatch):
+    requests = [asks(ids=(*IDS, 100 + number), max_tokens=4) for number in range(3)]
+    alone = [await small.complete(request) for request in requests]
+    small._readings.clear()
+    each, failed = passes._each, []
+
+    def fails_once(wanted, logits, hidden):
+        if len(wanted) > 1 and not failed:
+            failed.append(len(wanted))
+            raise RuntimeError("out of memory")
+        return each(wanted, logits, hidden)
+
+    monkeypatch.setattr(passes, "_each", fails_once)
+    shared = await together(small, requests)
+    assert failed == [3]
+    assert [answer.token_ids for answer in shared] == [answer.token_ids for answer in alone]
+    assert all(len(reading.ids) == reading.kept.length for reading in small._readings._kept)
 
 
 async def test_a_failed_pass_is_told_to_all_who_shared_it(small, monkeypatch):
