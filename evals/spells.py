@@ -8,8 +8,8 @@ import msgspec
 
 from .rows import Row
 
-ABOUT = """What was under way together stands in one line. Tokens that were replaced are not written. `≤`: answers were
-reused, which took no time."""
+ABOUT = """What was under way together stands in one line. Tokens that were replaced are not written. `≤`: some
+answers were reused, which took no time; where that is more than a tenth of all tokens, no speed is said."""
 SPEED = {"flows": "---"} | dict.fromkeys(("answers", "seconds", "tokens written", "a second", "tokens reused"), "---:")
 """Columns of the table, and how they are aligned."""
 
@@ -23,8 +23,10 @@ class Spell(msgspec.Struct, frozen=True, kw_only=True):
     """From the first that began to the last that ended, without the time in which none was under way."""
     written: int
     """Tokens that stand in the answers and in what led to them; those that were replaced are not among them."""
+    total: int
+    """Tokens of all calls, prompts too."""
     avoided: int
-    """Tokens that took no time, since an answer was reused."""
+    """Of them those that took no time, since an answer was reused."""
 
 
 def spells(rows: Iterable[Row]) -> list[Spell]:
@@ -41,6 +43,7 @@ def spells(rows: Iterable[Row]) -> list[Spell]:
             answers=sum(map(len, parts)),
             seconds=sum(max(row.finished for row in part) - min(map(_began, part)) for part in parts),
             written=sum(_written(row) for part in parts for row in part),
+            total=sum(row.total for part in parts for row in part),
             avoided=sum(row.avoided for part in parts for row in part),
         )
         for flows, parts in found.items()
@@ -55,11 +58,18 @@ def speed(rows: Iterable[Row]) -> list[list[str]]:
             f"{of.answers:,}",
             f"{of.seconds:,.1f}",
             f"{of.written:,}",
-            f"{'≤ ' if of.avoided else ''}{of.written / of.seconds:,.0f}" if of.seconds else "",
+            _rate(of),
             f"{of.avoided:,}",
         ]
         for of in spells(rows)
     ]
+
+
+def _rate(of: Spell) -> str:
+    """Tokens a second; at most so many where a little was reused, and nothing where more was."""
+    if not of.seconds or of.avoided > of.total / 10:
+        return ""
+    return f"{'≤ ' if of.avoided else ''}{of.written / of.seconds:,.0f}"
 
 
 def _together(rows: Iterable[Row]) -> list[list[Row]]:

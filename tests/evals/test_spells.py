@@ -14,15 +14,15 @@ START = 1_800_000_000.0
 
 
 def took(flow: str, begin: float, end: float, **more: object) -> Row:
-    fields = {"completion": 10, "finished": START + end, "seconds": end - begin, **more}
+    fields = {"completion": 10, "total": 100, "finished": START + end, "seconds": end - begin, **more}
     return Row(flow=flow, id=str(begin), key="k", run="r", **fields)  # type: ignore[arg-type]  # fields by name
 
 
 def test_flows_that_were_under_way_together_are_timed_together_and_others_apart() -> None:
     rows = [took("a", 0, 4), took("b", 3, 9), took("c", 20, 22), took("c", 21, 25)]
     both, alone = spells(rows)
-    assert both == Spell(flows=("a", "b"), answers=2, seconds=9.0, written=20, avoided=0)
-    assert alone == Spell(flows=("c",), answers=2, seconds=5.0, written=20, avoided=0)
+    assert both == Spell(flows=("a", "b"), answers=2, seconds=9.0, written=20, total=200, avoided=0)
+    assert alone == Spell(flows=("c",), answers=2, seconds=5.0, written=20, total=200, avoided=0)
 
 
 def test_the_time_between_answers_does_not_count() -> None:
@@ -33,6 +33,10 @@ def test_the_time_between_answers_does_not_count() -> None:
 def test_tokens_that_were_replaced_are_not_written() -> None:
     roles = {"small": Tokens(generated=30, written=20, replaced=10), "large": Tokens(generated=5, written=5)}
     assert speed([took("a", 0, 5, roles=roles, completion=35, avoided=7)]) == [["a", "1", "5.0", "25", "≤ 5", "7"]]
+
+
+def test_what_was_mostly_reused_has_no_speed() -> None:
+    assert [row[4] for row in speed([took("a", 0, 5, avoided=11), took("b", 9, 14)])] == ["", "2"]
 
 
 def test_items_that_were_asked_together_began_together() -> None:
