@@ -76,9 +76,8 @@ async def record(notebook: str) -> None:
             for flow, inputs in NOTEBOOKS[notebook]():
                 result = await flow.run(inputs, runtime=runtime)
                 print(flow.name, result.outputs, result.ledger.total().show("total"), "tokens", flush=True)
-                if unserved(
-                    result.error
-                ):  # agents that come to no answer are a result, a server that does not answer is none
+                # Agents that come to no answer are a result, a server that does not answer is none.
+                if unserved(result.error):
                     result.raise_for_status()
         calls = store.export(HERE / "recorded" / f"{notebook}.jsonl")
     known = catalogue.entry(flow.models["large"].model)
