@@ -4,7 +4,7 @@
 
 The large model is MODEL, a folder with safetensors or a name of the catalogue; the small one is the same without some
 layers. Which tokens are the large one's is drawn, so that its share is what it is said to be: how fast it goes depends
-on the share, not on who decides.
+on the share more than on who decides.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Spell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spells(rows: Iterable[Row]) -> list[Spell]:
-    """One for each set of flows that were under way together, in the order in which they began.
+    """One for each list of flows that were under way together, in the order in which they began.
 
     Rows that do not say when they were finished, as those of an early version, are left out.
     """

@@ -1,4 +1,4 @@
-"""What kinds have in common in which a small and a large model write one answer: the fields, the course, the bill."""
+"""What the kinds share in which a small and a large model write one answer: the fields, the course, the bill."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Writing(ABC, Generic[Kind]):
     """An answer while it is written."""
 
     def __init__(self, node: Kind, ctx: Context, asked: object, threshold: Fixed | Rolling) -> None:
-        """`asked`: what makes this question another than others."""
+        """`asked`: what tells this question from others."""
         self.node = node
         self.ctx = ctx
         self.seed = drawn_from(node.seed, asked)

@@ -113,8 +113,8 @@ class Readings:
         self._kept: list[Reading] = []
 
     def best(self, ids: Sequence[int]) -> Reading | None:
-        """A reading of as many of the first of `ids` as any has read, the last of them left out: what comes next is
-        only known when that is read again. It is nobody else's until it is given back by `keep`. None if there is none.
+        """The reading of the longest beginning of `ids`, cut before their last token, which must be read again to know
+        what follows; None if there is none. It is nobody else's until it is given back by `keep`.
         """
         best = max(self._kept, key=lambda reading: reading.shared(ids), default=None)
         length = 0 if best is None else min(best.shared(ids), len(ids) - 1)
