@@ -163,6 +163,16 @@ def train_token_router(
 def judge_token_router(
     labels: LabelsArgument,
     router: Annotated[Path, typer.Option("--router", metavar="FILE.safetensors", help="The router to judge.")],
+    at_share: Annotated[
+        float | None,
+        typer.Option(
+            "--share",
+            min=0,
+            max=1,
+            help="Compare where such a share of the tokens is above the threshold; else the share of the router's own. "
+            "The thresholds are what `above` of a `token_route` takes.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, the curves' points too.")] = False,
 ) -> None:
     """How well a router tells divergent tokens, beside entropy and margin on the same tokens. No model is asked.
@@ -192,7 +202,7 @@ def judge_token_router(
     measured = {"neural": doubts(network, fresh), **untrained(fresh)}
     share = share_above(measured["neural"], fresh, about.threshold)
     questions = len(set(fresh.question.tolist()))
-    judged = judge_doubts(fresh, measured, share)
+    judged = judge_doubts(fresh, measured, share if at_share is None else at_share)
     if as_json:
         found = {
             "router": msgspec.to_builtins(msgspec.structs.replace(about, learned=(), held_out=())),

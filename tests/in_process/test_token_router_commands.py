@@ -92,6 +92,9 @@ def test_from_questions_to_a_router_that_answers(laconic, tmp_path):
     assert judged["questions"] == 2  # the third was learned from, or held out
     neural = judged["measures"][0]
     assert judged["share"] == pytest.approx(neural["at_share"]["share"])
+    told = laconic("token-router", "eval", "others", "--router", "r.safetensors", "--share", "0.25", "--json")
+    for measure in json.loads(told.stdout)["measures"]:
+        assert measure["at_share"]["share"] == pytest.approx(0.25, abs=0.1)
 
     text = (tmp_path / "flow.yaml").read_text().replace("max_tokens: 24", "by: neural, router: r.safetensors")
     (tmp_path / "neural.yaml").write_text(text.replace("{{ after }}", "{{ answer }}").replace("  after:", "  # after:"))
