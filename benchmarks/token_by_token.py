@@ -98,6 +98,7 @@ async def _measured(chosen: Namespace, runtime: Runtime, way: str, at_once: int,
     seconds = time.perf_counter() - began
     result.raise_for_status()
     answers = result.values["answers"]
+    assert len(answers) == at_once
     written = sum(answer.small.written + answer.large.written for answer in answers)
     return {
         "seconds": seconds,
