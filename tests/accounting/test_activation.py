@@ -92,6 +92,7 @@ def test_an_answer_that_was_reused_and_then_discarded_counts_as_discarded(make: 
             ledger.append(call)
             ledger.discard_call(call)
     sent, spared = Ledger.load(path).calls
+    assert ledger.calls == [sent, spared]
     assert (sent.status, spared.status, sent.sent, spared.sent) == ("discarded", "discarded", True, False)
     assert activated_by([spared], SIZES) == activated_by([sent], SIZES)
     assert Ledger.load(path).view("published:rewoo").total.total == 0

@@ -173,14 +173,16 @@ async def test_items_at_once_give_the_same_rows(data: Data) -> None:
 
 
 async def test_a_flow_begins_once_the_last_one_has_ended(data: Data) -> None:
-    asked: list[str] = []
+    ended: list[str] = []
+    before_long: list[int] = []
 
     def notes(request: Request) -> str:
-        asked.append("short" if (request.messages or ())[-1].content.startswith("Capital") else "long")
+        if not (request.messages or ())[-1].content.startswith("Capital"):
+            before_long.append(ended.count("short"))
         return knows(request)
 
-    await run(data, ScriptedBackend(notes), at_once=3)
-    assert asked == ["short"] * 4 + ["long"] * 8
+    await run(data, ScriptedBackend(notes), at_once=3, on_row=lambda row, fresh: ended.append(row.flow))
+    assert before_long == [4] * 8
 
 
 async def test_reused_answers_do_not_make_a_flow_look_cheaper(data: Data) -> None:
