@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from laconic.accounting import Call, Database, Ledger, Reading, RunRecord
 from laconic.accounting.schema import CALL_COLUMNS, calls_of, row_of
 from laconic.backends.request import Completion, Message, Request
-from laconic.backends.usage import Usage
+from laconic.backends.usage import NOTHING, Usage
 from laconic.errors import LedgerError
 
 Make = Callable[..., Call]
@@ -400,6 +400,7 @@ def test_what_was_discarded_is_so_in_the_file(path: Path, make: Make) -> None:
         ledger.append(make(10, 3, node="answer/route", item="1"))
         database.flush()
         ledger.append(make(100, 30, node="answer/basic", item="1"))
+        ledger.append(make(node="answer/basic/9", item="1", status="replayed", usage=NOTHING, avoided=Usage(5, 5)))
         ledger.discard(run="r1", item="1", node="answer/basic")
         ledger.append(make(50, 3, node="answer/basic", item="1", started=time.time() + 1))
         for number, request in enumerate(("one", "two", "two")):
@@ -411,6 +412,6 @@ def test_what_was_discarded_is_so_in_the_file(path: Path, make: Make) -> None:
         (call.node, call.status, call.unused) for call in ledger.calls
     ]
     assert ledger.calls[-3].unused == 2
-    assert [status for _, status in statuses].count("discarded") == 5
+    assert [status for _, status in statuses].count("discarded") == 6
     assert [status for _, status in statuses[-3:]] == ["ok", "ok", "discarded"]
     assert Ledger.load(path).total() == ledger.total()
